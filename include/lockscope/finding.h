@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// What detectors report. Indices point into the Sample that the finding was made from; the pipeline turns them into the
+// plain descriptions of report.h before anybody else sees them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "lockscope/sample.h"
+
+namespace lockscope {
+
+enum class Severity { notice, warning, critical };  // ordered: --fail-on compares
+[[nodiscard]] const char* name_of(Severity severity);
+
+enum class Confidence { likely, confirmed };
+[[nodiscard]] const char* name_of(Confidence confidence);
+
+using Fact = std::variant<bool, std::int64_t, std::string>;
+
+struct Finding {
+  const char* kind = "";  // from the catalog of src/detect/catalog.h
+  int cwe = 0;
+  Severity severity = Severity::warning;
+  Confidence confidence = Confidence::confirmed;
+  std::string fingerprint;  // 16 hex digits; the same thing found again has the same
+  std::string summary;      // one sentence; names are raw, exporters escape
+  std::string hint;
+  std::vector<std::size_t> cycle;    // waits, in waiting order
+  std::vector<std::size_t> victims;  // waits behind it
+  std::vector<std::size_t> waiters;  // waits, where there is one lock and no cycle
+  std::optional<std::uint64_t> age_ns;
+  std::vector<std::pair<std::string, Fact>> evidence;
+};
+
+}  // namespace lockscope

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// A finished look, described in full and detached from the host: what exporters see. Plain values, safe to keep.
+// Everything absent is unknown; nothing is a made-up zero. Strings are raw: exporters escape them for their medium.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lockscope/finding.h"
+
+namespace lockscope {
+
+struct ThreadDescription {
+  pid_t pid = 0;
+  pid_t tid = 0;
+  std::string comm;
+  std::optional<std::string> exe;
+  std::optional<std::uint32_t> uid;
+  std::optional<std::string> user;
+  std::optional<std::string> cgroup;
+  std::optional<std::string> unit;
+  std::optional<std::string> container;
+  std::uint64_t start_ns = 0;  // boot time
+};
+
+struct LockDescription {
+  LockKind kind = LockKind::futex;
+  enum class Scope { process_private, process_shared, file } scope = Scope::process_private;
+  std::optional<std::uint64_t> address;  // in the waiter's address space
+  std::optional<std::string> path;
+  std::optional<FileId> file;
+  std::optional<std::uint64_t> offset;   // of a shared lock in its file
+  struct Range { std::uint64_t start = 0; std::optional<std::uint64_t> end; };  // no end: to the end of the file
+  std::optional<Range> range;
+  std::optional<std::uint32_t> reader_count;
+  std::optional<std::uint64_t> mutex_address;  // condition wait: the mutex it takes again
+};
+
+struct HolderDescription {
+  std::optional<ThreadDescription> thread;  // absent: gone; then gone_tid may say who it was
+  std::optional<pid_t> gone_tid;            // in the waiter's PID namespace
+  bool any_thread = false;                  // any thread of this process can let go
+  Evidence evidence = Evidence::unknown;
+  enum class State { running, sleeping, blocked, gone } state = State::sleeping;  // blocked: itself waits for a lock
+};
+
+struct WaitDescription {
+  ThreadDescription thread;
+  LockDescription lock;
+  Mode mode = Mode::exclusive;
+  std::vector<HolderDescription> holders;
+  std::optional<std::uint64_t> age_ns;
+  bool timed = false;
+};
+
+struct FindingDescription {
+  std::string kind;
+  int cwe = 0;
+  Severity severity = Severity::warning;
+  Confidence confidence = Confidence::confirmed;
+  std::string fingerprint;
+  std::optional<std::chrono::system_clock::time_point> first_seen;
+  std::optional<std::uint64_t> age_ns;
+  std::string summary;
+  std::string hint;
+  std::vector<WaitDescription> cycle;
+  std::vector<WaitDescription> victims;
+  std::optional<LockDescription> lock;
+  std::vector<HolderDescription> holders;
+  std::vector<WaitDescription> waiters;
+  std::vector<std::pair<std::string, Fact>> evidence;
+};
+
+struct HostDescription {
+  std::string name;
+  std::string kernel;
+  std::string boot_id;
+};
+
+struct Report {
+  HostDescription host;
+  std::chrono::system_clock::time_point taken{};
+  std::chrono::nanoseconds duration{};
+  std::string level = "sample";
+  std::string source;
+  Coverage coverage;
+  std::vector<FindingDescription> findings;
+  std::vector<WaitDescription> waits;
+  std::size_t waits_hidden = 0;  // idle waits left out (shown with --all)
+  std::vector<std::string> notes;  // what limits this report: "without BPF", "not all processes in sight"
+};
+
+}  // namespace lockscope

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/pipeline.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "detect/catalog.h"
+
+namespace lockscope {
+namespace {
+
+// Only a wait whose end somebody known has to bring about can be part of a finding.
+bool worth_confirming(const Sample& sample) {
+  return std::ranges::any_of(sample.waits, [](const Wait& w) {
+    return !w.obstacles.empty() || w.owner_gone != OwnerGone::no;
+  });
+}
+
+}  // namespace
+
+Result<Judgement> look_and_judge(Source& source, const LookSettings& settings, LookFilter* filter, bool replayed) {
+  auto raw = source.sample();
+  if (!raw) return std::unexpected(raw.error());
+  TrustedKinds trusted;
+  if (filter != nullptr) trusted = filter->examine(*raw, source.memory());
+
+  Judgement result;
+  Sample first = classify(std::move(*raw), source.memory(), trusted);
+  if (!worth_confirming(first)) {
+    result.standing.assign(first.waits.size(), false);
+    result.now = std::move(first);
+    return result;
+  }
+  if (!replayed) std::this_thread::sleep_for(settings.confirm);
+  raw = source.sample();
+  if (!raw) return std::unexpected(raw.error());
+  result.now = classify(std::move(*raw), source.memory(), trusted);
+  result.between = std::chrono::nanoseconds(result.now.raw.taken_ns - first.raw.taken_ns);
+
+  Comparison comparison = compare_looks(first, result.now);
+  result.standing = comparison.standing;
+  const WaitForGraph graph(result.now, std::move(comparison.standing), std::move(comparison.quiet));
+  const SampleView view{.sample = result.now,
+                        .graph = graph,
+                        .proof = graph.solve(Strictness::proof),
+                        .timeouts = graph.solve(Strictness::timeouts),
+                        .suspicion = graph.solve(Strictness::suspicion),
+                        .thresholds = settings.thresholds};
+  for (const CatalogEntry& entry : detector_catalog()) entry.make()->on_sample(view, result.findings);
+  return result;
+}
+
+}  // namespace lockscope
