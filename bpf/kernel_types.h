@@ -122,7 +122,7 @@ struct task_struct {
 };
 
 struct seq_file;
-struct bpf_iter_meta { struct seq_file *seq; };
+struct bpf_iter_meta { struct seq_file *seq; __u64 session_id, seq_num; };
 struct bpf_iter__task { struct bpf_iter_meta *meta; struct task_struct *task; };
 struct bpf_iter__task_file {
 	struct bpf_iter_meta *meta;
@@ -137,29 +137,33 @@ struct bpf_iter__task_file {
 #include <bpf/bpf_core_read.h>
 
 /*
- * The number of a task in the PID namespace of whoever runs the iterator, as /proc shows it there; 0: none. Reads
- * through any pointer, trusted or not.
+ * The number of a task in the PID namespace of whoever runs the iterator, as /proc shows it there; 0: none. The first
+ * reads through any pointer, the second needs one that the verifier lets be walked and costs less.
  */
-static __always_inline __u32 ls_tid_for_reader(struct task_struct *task)
+static __always_inline __u32 ls_number_for_reader(struct pid *pid)
 {
 	struct task_struct *reader = bpf_get_current_task_btf();
-	struct pid *own = reader->thread_pid, *pid;
-	unsigned int level = BPF_CORE_READ(own, level);
+	struct pid *own = reader->thread_pid;
 	struct upid number = {}, reference = {};
+	unsigned int level = own->level;
 
-	if (level == 0)
-		return BPF_CORE_READ(task, pid);
-	pid = BPF_CORE_READ(task, thread_pid);
-	if (level >= 32 || !pid || BPF_CORE_READ(pid, level) < level)
+	if (level >= 32 || BPF_CORE_READ(pid, level) < level)
 		return 0;
 	bpf_core_read(&number, sizeof(number), &pid->numbers[level]);
 	bpf_core_read(&reference, sizeof(reference), &own->numbers[level]);
 	return number.ns == reference.ns ? number.nr : 0;
 }
 
+static __always_inline __u32 ls_tid_for_reader(struct task_struct *task)
+{
+	struct task_struct *reader = bpf_get_current_task_btf();
+
+	return reader->thread_pid->level == 0 ? (__u32)task->pid : ls_number_for_reader(task->thread_pid);
+}
+
 static __always_inline __u32 ls_tgid_for_reader(struct task_struct *task)
 {
-	return ls_tid_for_reader(BPF_CORE_READ(task, group_leader));
+	return ls_tid_for_reader(task->group_leader);
 }
 
 #endif

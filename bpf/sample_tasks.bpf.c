@@ -40,6 +40,9 @@ struct record {
 	struct ls_thread thread;
 	struct ls_wait wait;
 	__u8 stack[LS_STACK_LEN];
+	/* Not written: the address space that was last asked for its C library, and the answer. */
+	__u64 libc_space;
+	__u32 libc;
 };
 
 /* Too large for the BPF stack. One iterator runs at a time for each open file; two files never share an element. */
@@ -99,15 +102,31 @@ static __always_inline void copy_window(struct ls_wait *w, struct task_struct *t
 	w->flags |= LS_WAIT_WINDOW;
 }
 
-static __always_inline void copy_tcb(struct ls_wait *w, struct task_struct *task)
+/*
+ * Which C library made the thread, by its control block. glibc: the first and the third word point to itself, and the
+ * thread's number stands at +720. musl: the first word points to itself, the number stands at +48. Layouts: see the
+ * constants above. All threads of a process have the same, so one answer serves the run of threads that follows.
+ */
+static __always_inline void read_libc(struct record *r, struct task_struct *task)
 {
-	if (!w->fs_base)
+	__u64 base = task->thread.fsbase, *tcb = (__u64 *)r->stack;
+	__u32 tid = r->thread.ns_tid;
+
+	r->wait.libc = r->libc;
+	if (r->libc_space == r->thread.address_space && r->libc != LS_LIBC_UNKNOWN)
 		return;
-	if (bpf_copy_from_user_task(w->tcb, sizeof(w->tcb), (void *)w->fs_base, task, 0))
-		return;
-	bpf_copy_from_user_task(&w->tcb_musl_tid, sizeof(__u32), (void *)(w->fs_base + MUSL_TID), task, 0);
-	bpf_copy_from_user_task(&w->tcb_glibc_tid, sizeof(__u32), (void *)(w->fs_base + GLIBC_TID), task, 0);
-	w->flags |= LS_WAIT_TCB;
+	r->wait.libc = LS_LIBC_UNKNOWN;
+	if (base && !bpf_copy_from_user_task(tcb, GLIBC_TID + 8, (void *)base, task, 0)) {
+		if (tcb[0] == base && tcb[2] == base && (__u32)tcb[GLIBC_TID / 8] == tid)
+			r->wait.libc = LS_LIBC_GLIBC;
+		else if (tcb[0] == base && (__u32)tcb[MUSL_TID / 8] == tid)
+			r->wait.libc = LS_LIBC_MUSL;
+	} else if (base && !bpf_copy_from_user_task(tcb, MUSL_TID + 8, (void *)base, task, 0)) {
+		if (tcb[0] == base && (__u32)tcb[MUSL_TID / 8] == tid)
+			r->wait.libc = LS_LIBC_MUSL;
+	}
+	r->libc = r->wait.libc;
+	r->libc_space = r->thread.address_space;
 }
 
 static __always_inline void copy_timeout(struct ls_wait *w, struct task_struct *task, __u64 pointer)
@@ -145,7 +164,7 @@ static __always_inline void read_file(struct ls_wait *w, struct task_struct *tas
 
 static __always_inline void read_pi_owner(struct ls_wait *w, struct task_struct *task)
 {
-	struct rt_mutex_waiter *waiter = BPF_CORE_READ(task, pi_blocked_on);
+	struct rt_mutex_waiter *waiter = task->pi_blocked_on;
 	struct task_struct *owner;
 
 	if (!waiter || !bpf_core_type_exists(struct rt_mutex_base))
@@ -154,8 +173,8 @@ static __always_inline void read_pi_owner(struct ls_wait *w, struct task_struct 
 	owner = (void *)((__u64)owner & ~1ul); /* bit 0: there are waiters (kernel/locking/rtmutex.c) */
 	if (!owner)
 		return;
-	w->pi_owner_tgid = ls_tgid_for_reader(owner);
-	w->pi_owner_tid = ls_tid_for_reader(owner);
+	w->pi_owner_tgid = ls_number_for_reader(BPF_CORE_READ(owner, group_leader, thread_pid));
+	w->pi_owner_tid = ls_number_for_reader(BPF_CORE_READ(owner, thread_pid));
 }
 
 /* False: this system call is no wait for a lock. */
@@ -173,7 +192,7 @@ static __always_inline bool read_wait(struct record *r, struct task_struct *task
 	w->args[3] = regs->r10; w->args[4] = regs->r8; w->args[5] = regs->r9;
 	w->ip = regs->ip; w->sp = regs->sp; w->bp = regs->bp; w->bx = regs->bx;
 	w->r12 = regs->r12; w->r13 = regs->r13; w->r14 = regs->r14; w->r15 = regs->r15;
-	w->fs_base = BPF_CORE_READ(task, thread.fsbase);
+	w->libc = LS_LIBC_UNKNOWN;
 
 	if (call == NR_restart) {
 		/* A futex wait that was interrupted by a stop goes on as restart_syscall(2), its registers untouched. */
@@ -186,13 +205,13 @@ static __always_inline bool read_wait(struct record *r, struct task_struct *task
 		if (!is_futex_wait(op))
 			return false;
 		copy_window(w, task, w->args[0]);
-		copy_tcb(w, task);
+		read_libc(r, task);
 		copy_timeout(w, task, w->args[3]);
 		read_pi_owner(w, task);
 		want_stack = (op & CMD_MASK) == CMD_WAIT || (op & CMD_MASK) == CMD_WAIT_BITSET;
 	} else if (call == NR_futex_wait) {
 		copy_window(w, task, w->args[0]);
-		copy_tcb(w, task);
+		read_libc(r, task);
 		copy_timeout(w, task, w->args[4]);
 	} else if (call == NR_futex_waitv) {
 		if (!bpf_copy_from_user_task(w->window, 120, (void *)w->args[0], task, 0))
@@ -219,32 +238,39 @@ static __always_inline bool read_wait(struct record *r, struct task_struct *task
 	return true;
 }
 
-static __always_inline void read_identity(struct ls_thread *t, struct task_struct *task)
+/* The task's number in its own PID namespace, and which one that is. */
+static __always_inline __u32 own_number(struct task_struct *task, __u32 *namespace)
 {
 	struct pid *pid = task->thread_pid;
-	unsigned int level = BPF_CORE_READ(pid, level);
+	unsigned int level = pid->level;
 	struct upid number = {};
 
+	if (level == 0) {
+		__u32 tid = task->pid;
+
+		barrier_var(tid); /* or clang merges this load with the one below, and the verifier refuses that */
+		*namespace = pid->numbers[0].ns->ns.inum;
+		return tid;
+	}
+	if (level >= 32)
+		return 0;
+	bpf_core_read(&number, sizeof(number), &pid->numbers[level]);
+	*namespace = BPF_CORE_READ(number.ns, ns.inum);
+	return number.nr;
+}
+
+static __always_inline void read_identity(struct ls_thread *t, struct task_struct *task)
+{
 	t->tgid = ls_tgid_for_reader(task);
 	t->tid = ls_tid_for_reader(task);
 	t->parent_tgid = ls_tgid_for_reader(task->real_parent);
-	t->uid = BPF_CORE_READ(task, cred, euid.val);
+	t->uid = task->cred->euid.val;
 	t->start_ns = task->start_boottime;
 	t->address_space = (__u64)task->mm;
 	t->files = (__u64)task->files;
-	t->cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-	t->ns_tid = t->ns_tgid = t->pid_ns = 0;
-	if (level < 32 && pid) {
-		bpf_core_read(&number, sizeof(number), &pid->numbers[level]);
-		t->ns_tid = number.nr;
-		t->pid_ns = BPF_CORE_READ(number.ns, ns.inum);
-	}
-	pid = BPF_CORE_READ(task, group_leader, thread_pid);
-	level = BPF_CORE_READ(pid, level);
-	if (level < 32 && pid) {
-		bpf_core_read(&number, sizeof(number), &pid->numbers[level]);
-		t->ns_tgid = number.nr;
-	}
+	t->cgroup = task->cgroups->dfl_cgrp->kn->id;
+	t->ns_tid = own_number(task, &t->pid_ns);
+	t->ns_tgid = own_number(task->group_leader, &t->pid_ns);
 	bpf_probe_read_kernel(t->comm, sizeof(t->comm), task->comm);
 }
 
@@ -252,10 +278,10 @@ static __always_inline bool timer_armed(struct task_struct *task)
 {
 	struct signal_struct *signal = task->signal;
 
-	if (BPF_CORE_READ(signal, real_timer.state))
+	if (signal->real_timer.state)
 		return true;
 	if (bpf_core_field_size(signal->posix_timers) == sizeof(struct hlist_head))
-		return BPF_CORE_READ(signal, posix_timers.first) != NULL;
+		return signal->posix_timers.first != NULL;
 
 	struct signal_struct___listed *listed = (void *)signal;
 	struct list_head *head = (void *)signal + bpf_core_field_offset(listed->posix_timers);
@@ -297,6 +323,8 @@ int sample_tasks(struct bpf_iter__task *ctx)
 	r = bpf_map_lookup_elem(&scratch, &zero);
 	if (!r)
 		return 0;
+	if (ctx->meta->seq_num == 0)
+		r->libc_space = 0; /* of an earlier run: the address may be another's by now */
 	t = &r->thread;
 	t->flags = 0;
 	t->syscall = -1;
@@ -335,7 +363,7 @@ int sample_tasks(struct bpf_iter__task *ctx)
 			t->flags |= LS_THREAD_MOVED;
 	}
 	t->size = size;
-	if (size > sizeof(*r))
+	if (size > __builtin_offsetof(struct record, libc_space))
 		return 0;
 	bpf_seq_write(seq, r, size);
 	return 0;

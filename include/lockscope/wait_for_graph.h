@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who is stuck for good, in which knots, and who stands behind them. Pure: no clock, no kernel, no allocation per step
-// beyond its vectors. Built by the pipeline from two looks, read by the detectors. Implementation: src/model/.
+// Who is stuck for good, in which knots, and who stands behind them. Pure: no clock, no kernel, no recursion. Built by the pipeline from two looks, read by the detectors. Implementation: src/model/.
 //
 // Method. A wait ends when each of its obstacles is removed by one of those who can (all-of over any-of). Start from all
 // threads whose wait stands, strike out each that could still move, repeat until nothing changes: what remains is the
@@ -17,15 +16,24 @@
 namespace lockscope {
 
 enum class Strictness {
-  proof,      // only what can never move again
-  timeouts,   // as if waits had no timeout: what is stuck until a timeout strikes
-  suspicion,  // besides: where any thread of a process could help, those that sleep and did not run do not count
+  proof,     // only what can never move again; a wait with a timeout can
+  timeouts,  // as if waits had no timeout: what is stuck until a timeout strikes
+  // Proof, but idle threads do not count: where any thread of a process could help and one of its threads is stuck,
+  // those that sleep without timeout, did not run between the looks, and wait for nobody who is awake. Not for locks
+  // whose holder neither memory nor kernel names (readers): any sleeper may be the reader.
+  suspicion,
 };
 
 struct Knot {
-  std::vector<std::size_t> cycle;    // waits of a shortest cycle through the knot, in waiting order
+  std::vector<std::size_t> cycle;    // waits of a shortest cycle through the knot, in waiting order, first thread first
   std::vector<std::size_t> members;  // all waits of the knot, the cycle's first
-  std::vector<std::size_t> victims;  // waits outside the knot that can only end after it
+  std::vector<std::size_t> victims;  // waits outside all knots that can only end after this one, the nearest first
+};
+
+// A stuck wait that no stuck thread could end: the owner of the lock is gone, or is inert.
+struct DeadEnd {
+  std::size_t wait = 0;
+  std::vector<std::size_t> victims;  // waits outside all knots that can only end after this one, the nearest first
 };
 
 class WaitForGraph {
@@ -38,6 +46,7 @@ class WaitForGraph {
   struct Solution {
     std::vector<bool> stuck;  // by wait
     std::vector<Knot> knots;  // sorted by their first thread
+    std::vector<DeadEnd> dead_ends;
   };
   [[nodiscard]] Solution solve(Strictness strictness) const;
 

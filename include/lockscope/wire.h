@@ -57,23 +57,23 @@ struct ls_thread {
 
 /* ls_wait.flags */
 enum {
-	LS_WAIT_TCB = 1u << 0,       /* tcb_* hold */
-	LS_WAIT_FILE = 1u << 1,      /* file_* hold: the descriptor in args[0] */
-	LS_WAIT_WINDOW = 1u << 2,    /* the window holds memory around a futex word */
-	LS_WAIT_ARGUMENT = 1u << 3,  /* the window holds a struct flock or a futex_waitv array, from its start */
-	LS_WAIT_RESTARTED = 1u << 4, /* restart_syscall(2) of a futex wait: the registers still say which */
-	LS_WAIT_TIMEOUT = 1u << 5,   /* timeout_* hold */
+	LS_WAIT_FILE = 1u << 0,      /* file_* hold: the descriptor in args[0] */
+	LS_WAIT_WINDOW = 1u << 1,    /* the window holds memory around a futex word */
+	LS_WAIT_ARGUMENT = 1u << 2,  /* the window holds a struct flock or a futex_waitv array, from its start */
+	LS_WAIT_RESTARTED = 1u << 3, /* restart_syscall(2) of a futex wait: the registers still say which */
+	LS_WAIT_TIMEOUT = 1u << 4,   /* timeout_* hold */
 };
+
+/* ls_wait.libc */
+enum { LS_LIBC_UNKNOWN = 0, LS_LIBC_GLIBC = 1, LS_LIBC_MUSL = 2 };
 
 struct ls_wait {
 	__u32 flags;
 	__u32 stack_len;
 	__u64 args[6];
 	__u64 ip, sp, bp, bx, r12, r13, r14, r15;
-	__u64 fs_base;
-	__u64 tcb[3];          /* the first three words at fs_base */
-	__u32 tcb_glibc_tid;   /* struct pthread.tid of glibc, x86_64: fs_base + 720 */
-	__u32 tcb_musl_tid;    /* struct pthread.tid of musl, x86_64: fs_base + 48 */
+	__u32 libc;            /* by the thread control block of this or another thread of the process */
+	__u32 pad;
 	__u64 file, file_dev, file_ino, file_position, file_size;
 	__u64 timeout_sec, timeout_nsec;
 	__u32 pi_owner_tgid;   /* owner by the kernel's rt_mutex; 0: none */

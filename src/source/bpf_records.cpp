@@ -76,6 +76,7 @@ RawWait wait_of(const ls_thread& t, const ls_wait& w, std::span<const std::uint8
     const bool sane = w.timeout_nsec < second && w.timeout_sec < (std::uint64_t{1} << 33);
     out.timeout_ns = sane ? w.timeout_sec * second + w.timeout_nsec : ~std::uint64_t{0};
   }
+  out.libc = w.libc == LS_LIBC_GLIBC ? LibcKind::glibc : w.libc == LS_LIBC_MUSL ? LibcKind::musl : LibcKind::unknown;
   out.pi_owner.tid = static_cast<pid_t>(w.pi_owner_tid);
   out.stack.assign(stack.begin(), stack.end());
   return out;
@@ -114,10 +115,6 @@ DecodedThreads decode_threads(std::span<const std::uint8_t> bytes) {
     out.waits.push_back(wait_of(r.thread, w, {r.rest + sizeof w, stack_len}));
     out.waits.back().thread = out.threads.size() - 1;
     if (w.pi_owner_tid != 0) pi_owners[static_cast<pid_t>(w.pi_owner_tid)];
-    if (w.flags & LS_WAIT_TCB) {
-      out.tcbs.push_back({out.waits.size() - 1, w.fs_base, {w.tcb[0], w.tcb[1], w.tcb[2]}, w.tcb_glibc_tid,
-                          w.tcb_musl_tid});
-    }
   }
   // The kernel named PI owners by number; the number alone does not survive reuse.
   if (!pi_owners.empty()) {

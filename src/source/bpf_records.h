@@ -11,19 +11,9 @@
 
 namespace lockscope {
 
-// The registers that say where the thread control block is: what LibcKind is told from.
-struct TcbWords {
-  std::size_t wait = 0;  // index into RawSample::waits
-  std::uint64_t fs_base = 0;
-  std::uint64_t words[3] = {};
-  std::uint32_t glibc_tid = 0;
-  std::uint32_t musl_tid = 0;
-};
-
 struct DecodedThreads {
   std::vector<Thread> threads;  // sorted by (pid, tid), without the reader's own process
   std::vector<RawWait> waits;   // in the order of threads
-  std::vector<TcbWords> tcbs;
   Coverage coverage;
 };
 [[nodiscard]] DecodedThreads decode_threads(std::span<const std::uint8_t> bytes);
