@@ -26,12 +26,7 @@ struct walk {
 	bool posix;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} truncated SEC(".maps");
+__u64 truncated; /* files with more locks than MAX_LOCKS; read by user space */
 
 struct facts { void *owner; struct file *file; __u32 flags, type, pid; long long start, end; struct list_head *next; };
 
@@ -91,13 +86,8 @@ static __always_inline void walk_list(struct walk *w, struct list_head *head)
 	if (w->at == head)
 		return;
 	bpf_loop(MAX_LOCKS, write_lock, w, 0);
-	if (w->at != head) {
-		__u32 zero = 0;
-		__u64 *count = bpf_map_lookup_elem(&truncated, &zero);
-
-		if (count)
-			__sync_fetch_and_add(count, 1);
-	}
+	if (w->at != head)
+		__sync_fetch_and_add(&truncated, 1);
 }
 
 static __always_inline __u64 references(struct file *file)

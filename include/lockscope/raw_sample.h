@@ -44,13 +44,14 @@ struct Thread {
   // A timer or an alarm handler may cut an interruptible wait short. Sources that cannot tell set it.
   bool timer_armed = false;
   std::string comm;
+  friend bool operator==(const Thread&, const Thread&) = default;
 };
 
 // Which code made the system call: what the address of the instruction tells (src/source/code_modules.h).
 enum class CodePlace {
   unknown,              // no file mapping could be read, or a statically linked program
   libc,                 // glibc's libc, libpthread or loader
-  libc_syscall,         // glibc's syscall(2): the caller speaks futex itself
+  libc_syscall,         // syscall(2) of glibc or musl: the caller speaks futex itself
   libc_private_lock,    // glibc __lll_lock_wait_private: stdio, malloc and other internal locks
   libc_lock,            // glibc __lll_lock_wait: a pthread mutex
   musl,
@@ -74,6 +75,7 @@ struct MemoryWindow {
   std::array<std::uint8_t, kWindowBefore + kWindowAfter> bytes{};
   std::int64_t low = 0;  // valid: [low, high)
   std::int64_t high = 0;
+  friend bool operator==(const MemoryWindow&, const MemoryWindow&) = default;
 };
 
 struct OpenFile {
@@ -81,6 +83,7 @@ struct OpenFile {
   FileId file;
   std::uint64_t position = 0;
   std::uint64_t size = 0;
+  friend bool operator==(const OpenFile&, const OpenFile&) = default;
 };
 
 // One thread blocked in a system call that can be a wait for a lock.
@@ -93,16 +96,18 @@ struct RawWait {
   std::array<std::uint64_t, 6> callee_saved{};  // bp bx r12 r13 r14 r15
   CodePlace code = CodePlace::unknown;
   LibcKind libc = LibcKind::unknown;
-  bool restarted = false;       // restart_syscall of a futex wait; args are those of the futex call
+  bool restarted = false;       // restart_syscall of a futex wait; syscall and args are those of the futex call
   bool word_in_loader = false;  // the word lies in the dynamic loader's own data
   std::optional<SharedPlace> shared;  // set where the word lies in a shared mapping
   MemoryWindow window;
   std::vector<std::uint8_t> stack;  // from sp up; may be empty
   std::optional<OpenFile> file;     // of the descriptor in args[0], for file locks
-  std::optional<std::uint64_t> timeout_ns;  // as given: relative or absolute, by the call's own rules
+  // As given: relative or absolute, by the call's own rules. All ones: there is one, but it could not be read.
+  std::optional<std::uint64_t> timeout_ns;
   // struct flock of an fcntl lock wait, or the futex_waitv entries, as read from the thread's memory.
   std::vector<std::uint8_t> argument;
   ThreadId pi_owner;  // by the kernel's rt_mutex; tid 0: none
+  friend bool operator==(const RawWait&, const RawWait&) = default;
 };
 
 enum class FileLockKind { flock, posix, ofd };
@@ -125,6 +130,7 @@ struct FileLock {
   std::vector<Sharer> sharers;  // sorted by pid, fd
   // References exist that no descriptor table accounts for: a descriptor in flight, a mapping, a process out of sight.
   bool other_references = false;
+  friend bool operator==(const FileLock&, const FileLock&) = default;
 };
 
 // What a look could not see. Never an error: a report says so.
@@ -134,6 +140,7 @@ struct Coverage {
   std::uint64_t unreadable = 0;                      // threads whose wait or memory could not be read
   std::uint64_t not_understood = 0;                  // 32-bit threads
   std::map<std::string, std::uint64_t> lost_events;  // by cause
+  friend bool operator==(const Coverage&, const Coverage&) = default;
 };
 
 struct RawSample {
@@ -148,6 +155,7 @@ struct RawSample {
   std::vector<FileLock> file_locks;
   bool file_locks_complete = false;  // file_locks was filled (it is read only where somebody waits for one)
   Coverage coverage;
+  friend bool operator==(const RawSample&, const RawSample&) = default;
 };
 
 }  // namespace lockscope

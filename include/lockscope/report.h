@@ -84,6 +84,7 @@ struct Report {
   HostDescription host;
   std::chrono::system_clock::time_point taken{};
   std::chrono::nanoseconds duration{};
+  std::optional<std::uint64_t> realtime_offset_ns;  // time of day minus boot time, at the look
   std::string level = "sample";
   std::string source;
   Coverage coverage;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "lockscope/source.h"
+#include "source/live_memory.h"
 
 namespace lockscope {
 
@@ -20,7 +21,7 @@ class BpfSource final : public Source {
 
   // About 3 us a thread. Threads of the calling process are left out.
   [[nodiscard]] Result<RawSample> sample() override;
-  [[nodiscard]] ProcessMemory& memory() override;
+  [[nodiscard]] LiveMemory& memory() override;
 
   // Why file locks cannot be read by BPF on this kernel; absent: they can. They are then left unknown.
   [[nodiscard]] const std::optional<Error>& file_locks_error() const;

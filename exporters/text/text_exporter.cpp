@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporters/text/text_exporter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "exporters/text/chain_view.h"
+#include "exporters/text/duration.h"
+#include "exporters/text/escape.h"
+#include "exporters/text/finding_view.h"
+#include "exporters/text/phrases.h"
+#include "exporters/text/wait_forest.h"
+
+namespace lockscope {
+
+namespace {
+
+constexpr std::size_t kDrawn = 10;   // findings in full
+constexpr std::size_t kNamed = 40;   // besides, findings in two lines
+constexpr std::size_t kCauses = 8;
+
+// What the sentence of innocence speaks of.
+constexpr std::array<std::string_view, 3> kHangs{"deadlock", "self_deadlock", "abandoned_lock"};
+
+void show_findings(const Report& report, Painter& painter) {
+  std::vector<const FindingDescription*> findings;
+  for (const FindingDescription& finding : report.findings) findings.push_back(&finding);
+  std::ranges::stable_sort(findings, std::greater{}, &FindingDescription::severity);
+  for (std::size_t index = 0; index < findings.size() && index < kDrawn + kNamed; ++index) {
+    index < kDrawn ? show_finding(*findings[index], painter) : show_finding_briefly(*findings[index], painter);
+  }
+  if (findings.size() > kDrawn + kNamed) {
+    painter.line(fmt::format("… {} (--json has all)", count_of(findings.size() - kDrawn - kNamed, "more finding")));
+  }
+  if (findings.size() > kDrawn) painter.line();
+}
+
+void show_innocence(const Report& report, Painter& painter) {
+  const auto is_hang = [](const FindingDescription& finding) { return std::ranges::count(kHangs, finding.kind) > 0; };
+  if (std::ranges::any_of(report.findings, is_hang)) return;
+  const Coverage& seen = report.coverage;
+  if (seen.threads_seen == 0) {
+    painter.line("No thread was seen: this report says nothing about the host.");
+    painter.line();
+    return;
+  }
+  std::string sentence = fmt::format("No deadlock, no self-deadlock, no abandoned lock among {} ({} waiting)",
+                                     count_of(seen.threads_seen, "thread"), seen.threads_waiting);
+  // Only what was seen is cleared.
+  const std::uint64_t unseen = seen.unreadable + seen.not_understood;
+  if (unseen > 0) sentence += fmt::format("; {} of them could not be judged", unseen);
+  painter.wrapped("", "", sentence + ".");
+  painter.line();
+}
+
+// "3 condition variable, 1 futex": most first.
+std::string counts_by_kind(const std::map<LockKind, std::size_t>& counts) {
+  std::vector<std::pair<LockKind, std::size_t>> sorted(counts.begin(), counts.end());
+  std::ranges::stable_sort(sorted, std::greater{}, &std::pair<LockKind, std::size_t>::second);
+  std::string text;
+  for (const auto& [kind, count] : sorted) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, name_of(kind));
+  return text;
+}
+
+template <class AnyReport>
+void add_hidden(const AnyReport& report, std::map<LockKind, std::size_t>& counts) {
+  if constexpr (requires { report.hidden_by_kind; }) {
+    for (const auto& [kind, count] : report.hidden_by_kind) counts[kind] += count;
+  }
+}
+
+template <class AnyOptions>
+bool wants_all(const AnyOptions& options) {
+  if constexpr (requires { options.all; }) return options.all;
+  return false;
+}
+
+void show_unknown(const Report& report, const WaitForest& forest, const ExportOptions& options, Painter& painter) {
+  if (wants_all(options)) {
+    list_unknown(forest, painter);
+    return;
+  }
+  std::map<LockKind, std::size_t> counts;
+  for (const WaitDescription* wait : forest.unknown()) ++counts[wait->lock.kind];
+  const std::size_t total = forest.unknown().size() + report.waits_hidden;
+  if (total == 0) return;
+  add_hidden(report, counts);
+  const std::string kinds = counts_by_kind(counts);
+  painter.wrapped("", "  ",
+                  fmt::format("{} {} idle or for a holder that is not known{}{} (--all lists them)",
+                              count_of(total, "more wait"), total == 1 ? "is" : "are", kinds.empty() ? "" : ": ", kinds));
+}
+
+void show_coverage(const Report& report, Painter& painter) {
+  const Coverage& seen = report.coverage;
+  std::vector<std::string> remarks;
+  if (seen.unreadable > 0) {
+    remarks.push_back(fmt::format("{} could not be read (other users' threads, without privilege; or gone in between)",
+                                  count_of(seen.unreadable, "thread")));
+  }
+  if (seen.not_understood > 0) {
+    remarks.push_back(fmt::format("{} in 32-bit programs: not understood", count_of(seen.not_understood, "thread")));
+  }
+  std::size_t causes = 0;
+  for (const auto& [cause, count] : seen.lost_events) {
+    if (count == 0 || causes++ >= kCauses) continue;
+    remarks.push_back(fmt::format("{} lost: {}", count, escape(cause)));
+  }
+  for (const std::string& note : report.notes) remarks.push_back(escape(note));
+  if (remarks.empty()) return;
+  painter.line(painter.paint(Ink::notice, "Not seen"));
+  for (const std::string& remark : remarks) painter.wrapped("  ", "    ", remark);
+}
+
+void show_foot(const Report& report, Painter& painter) {
+  using namespace std::chrono;
+  const auto time = floor<seconds>(report.taken);
+  const year_month_day date{floor<days>(time)};
+  const hh_mm_ss clock{time - floor<days>(time)};
+  std::string foot;
+  if (!report.host.name.empty()) foot += escape(report.host.name) + ", ";
+  if (!report.host.kernel.empty()) foot += "Linux " + escape(report.host.kernel) + ", ";
+  foot += fmt::format("{}-{:02}-{:02} {:02}:{:02}:{:02} UTC, took {}", static_cast<int>(date.year()),
+                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
+                      clock.minutes().count(), clock.seconds().count(),
+                      human_duration(static_cast<std::uint64_t>(std::max<std::int64_t>(0, report.duration.count()))));
+  if (!report.source.empty()) foot += ", source " + escape(report.source);
+  painter.line(painter.paint(Ink::faint, foot));
+}
+
+}  // namespace
+
+void TextExporter::write(const Report& report, const ExportOptions& options, std::ostream& out) const {
+  Painter painter(out, options.color, options.width);
+  show_findings(report, painter);
+  if (options.quiet) return;
+  show_innocence(report, painter);
+  const WaitForest forest(report);
+  if (show_chains(forest, painter)) painter.line();
+  show_unknown(report, forest, options, painter);
+  show_coverage(report, painter);
+  show_foot(report, painter);
+}
+
+}  // namespace lockscope

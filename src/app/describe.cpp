@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/describe.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "classify/threads.h"
+
+namespace lockscope {
+namespace {
+
+class Describer {
+ public:
+  Describer(const Judgement& judgement, Attribution* attribution)
+      : judgement_(judgement), sample_(judgement.now), attribution_(attribution) {
+    for (std::size_t i = 0; i < sample_.waits.size(); ++i) waits_of_thread_.emplace(sample_.waits[i].thread, i);
+    for (std::size_t i = 0; i < threads().size(); ++i) index_of_tid_.emplace(threads()[i].id.tid, i);
+  }
+
+  // `next`: the wait of the thread that stands behind this one in a cycle; it is the holder to name where several of
+  // a process could be.
+  [[nodiscard]] WaitDescription wait(std::size_t index, const Wait* next = nullptr) {
+    const Wait& w = sample_.waits[index];
+    WaitDescription out;
+    out.thread = thread(w.thread);
+    out.lock = lock(w);
+    out.mode = w.mode;
+    out.holders = holders(w, next);
+    out.age_ns = age(index);
+    out.timed = w.timed;
+    return out;
+  }
+
+  [[nodiscard]] FindingDescription finding(const Finding& f) {
+    FindingDescription out;
+    out.kind = f.kind;
+    out.cwe = f.cwe;
+    out.severity = f.severity;
+    out.confidence = f.confidence;
+    out.fingerprint = f.fingerprint;
+    out.age_ns = f.age_ns;
+    out.summary = f.summary;
+    out.hint = f.hint;
+    out.evidence = f.evidence;
+    for (std::size_t i = 0; i < f.cycle.size(); ++i) {
+      out.cycle.push_back(wait(f.cycle[i], &sample_.waits[f.cycle[(i + 1) % f.cycle.size()]]));
+    }
+    for (std::size_t i : f.victims) out.victims.push_back(wait(i));
+    for (std::size_t i : f.waiters) out.waiters.push_back(wait(i));
+    if (!f.waiters.empty()) {
+      out.lock = out.waiters.front().lock;
+      out.holders = out.waiters.front().holders;
+    } else if (out.cycle.size() == 1) {
+      out.lock = out.cycle.front().lock;
+      out.holders = out.cycle.front().holders;
+    }
+    return out;
+  }
+
+  [[nodiscard]] std::optional<std::uint64_t> age(std::size_t index) const {
+    const Wait& w = sample_.waits[index];
+    if (w.blocked_ns) return w.blocked_ns;
+    if (judgement_.standing[index]) return static_cast<std::uint64_t>(judgement_.between.count());
+    return std::nullopt;
+  }
+
+  [[nodiscard]] bool involves(std::size_t index, const std::vector<pid_t>& pids) const {
+    const auto wanted = [&](pid_t pid) { return std::ranges::find(pids, pid) != pids.end(); };
+    const Wait& w = sample_.waits[index];
+    if (wanted(threads()[w.thread].pid)) return true;
+    return std::ranges::any_of(w.obstacles, [&](const Obstacle& o) {
+      return std::ranges::any_of(o.any_of, [&](const Releaser& r) { return wanted(r.pid); });
+    });
+  }
+
+ private:
+  [[nodiscard]] const std::vector<Thread>& threads() const { return sample_.raw.threads; }
+
+  [[nodiscard]] ThreadDescription thread(std::size_t index) {
+    const Thread& t = threads()[index];
+    if (attribution_ != nullptr) return attribution_->describe(t);
+    ThreadDescription out;
+    out.pid = t.pid;
+    out.tid = t.id.tid;
+    out.comm = t.comm;
+    out.uid = t.uid;
+    out.start_ns = t.id.start_ns;
+    return out;
+  }
+
+  [[nodiscard]] LockDescription lock(const Wait& w) {
+    LockDescription out;
+    out.kind = w.kind;
+    out.scope = w.file_lock         ? LockDescription::Scope::file
+                : w.process_shared ? LockDescription::Scope::process_shared
+                                   : LockDescription::Scope::process_private;
+    out.address = w.address;
+    out.reader_count = w.reader_count;
+    out.mutex_address = w.needs_mutex;
+    const Thread& t = threads()[w.thread];
+    if (const auto* shared = std::get_if<SharedPlace>(&w.lock.place)) {
+      out.file = shared->file;
+      out.offset = shared->offset;
+      if (attribution_ != nullptr && w.address) out.path = attribution_->path_of_mapping(t, *w.address);
+    } else if (const auto* range = std::get_if<FileRange>(&w.lock.place)) {
+      out.file = range->file;
+      if (attribution_ != nullptr && w.fd >= 0) out.path = attribution_->path_of_lock(t, w.fd);
+    }
+    if (w.file_lock && *w.file_lock != FileLockKind::flock) {
+      out.range = LockDescription::Range{w.range_start, {}};
+      if (w.range_end != ~std::uint64_t{0}) out.range->end = w.range_end;
+    }
+    return out;
+  }
+
+  [[nodiscard]] HolderDescription holder(std::size_t index, Evidence evidence) {
+    HolderDescription out;
+    out.thread = thread(index);
+    out.evidence = evidence;
+    const Thread& t = threads()[index];
+    if (t.state == ThreadState::running) {
+      out.state = HolderDescription::State::running;
+    } else if (waits_for_known_holder(index)) {
+      out.state = HolderDescription::State::blocked;
+    } else {
+      out.state = HolderDescription::State::sleeping;
+    }
+    return out;
+  }
+
+  [[nodiscard]] bool waits_for_known_holder(std::size_t thread_index) const {
+    const auto it = waits_of_thread_.find(thread_index);
+    if (it == waits_of_thread_.end()) return false;
+    const Wait& w = sample_.waits[it->second];
+    return !w.obstacles.empty() || w.owner_gone != OwnerGone::no;
+  }
+
+  [[nodiscard]] std::vector<HolderDescription> holders(const Wait& w, const Wait* next) {
+    std::vector<HolderDescription> out;
+    if (w.owner_gone != OwnerGone::no) {
+      HolderDescription gone;
+      gone.gone_tid = w.gone_owner;
+      gone.evidence = Evidence::memory;
+      gone.state = HolderDescription::State::gone;
+      out.push_back(std::move(gone));
+      return out;
+    }
+    if (w.self) {
+      out.push_back(holder(w.thread, Evidence::memory));
+      return out;
+    }
+    for (const Obstacle& obstacle : w.obstacles) {
+      if (obstacle.candidates) {
+        // Nobody's name is written there. In a cycle the next of it is shown, as what it is: not known to hold.
+        if (next != nullptr) out.push_back(holder(next->thread, Evidence::unknown));
+        continue;
+      }
+      for (const Releaser& r : obstacle.any_of) add_holder(out, r, obstacle.evidence, next);
+    }
+    return out;
+  }
+
+  void add_holder(std::vector<HolderDescription>& out, const Releaser& r, Evidence evidence, const Wait* next) {
+    std::size_t index = threads().size();
+    const bool any_thread = r.scope == Releaser::Scope::any_thread_of_process;
+    if (any_thread && next != nullptr && threads()[next->thread].pid == r.pid) {
+      index = next->thread;
+    } else if (const auto it = index_of_tid_.find(r.thread.tid); it != index_of_tid_.end()) {
+      index = it->second;
+    }
+    if (index == threads().size()) return;
+    out.push_back(holder(index, evidence));
+    out.back().any_thread = any_thread && threads_of(threads(), r.pid).size() > 1;
+  }
+
+  const Judgement& judgement_;
+  const Sample& sample_;
+  Attribution* attribution_;
+  std::unordered_map<std::size_t, std::size_t> waits_of_thread_;
+  std::unordered_map<pid_t, std::size_t> index_of_tid_;
+};
+
+}  // namespace
+
+Report describe(const Judgement& judgement, const ReportFilter& filter, Attribution* attribution) {
+  const Sample& sample = judgement.now;
+  Describer describer(judgement, attribution);
+  Report report;
+  using namespace std::chrono;
+  report.taken = system_clock::time_point(
+      duration_cast<system_clock::duration>(nanoseconds(sample.raw.realtime_offset_ns + sample.raw.taken_ns)));
+  report.duration = judgement.between + nanoseconds(sample.raw.duration_ns);
+  report.realtime_offset_ns = sample.raw.realtime_offset_ns;
+  report.source = sample.raw.source;
+  report.coverage = sample.raw.coverage;
+
+  const auto in_scope = [&](const std::vector<std::size_t>& waits) {
+    return std::ranges::any_of(waits, [&](std::size_t i) { return describer.involves(i, filter.pids); });
+  };
+  for (const Finding& f : judgement.findings) {
+    if (!filter.pids.empty() && !in_scope(f.cycle) && !in_scope(f.victims) && !in_scope(f.waiters)) continue;
+    report.findings.push_back(describer.finding(f));
+  }
+  std::ranges::stable_sort(report.findings, std::greater{}, &FindingDescription::severity);
+
+  for (std::size_t i = 0; i < sample.waits.size(); ++i) {
+    if (!filter.pids.empty() && !describer.involves(i, filter.pids)) continue;
+    const auto age = describer.age(i);
+    if (filter.min_wait.count() > 0 && age && *age < static_cast<std::uint64_t>(filter.min_wait.count())) continue;
+    const Wait& w = sample.waits[i];
+    if (!filter.all && w.obstacles.empty() && w.owner_gone == OwnerGone::no && !w.reader_count) {
+      ++report.waits_hidden;
+      continue;
+    }
+    report.waits.push_back(describer.wait(i));
+  }
+  return report;
+}
+
+}  // namespace lockscope

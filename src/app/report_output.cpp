@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/report_output.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+
+#include "exporters/catalog.h"
+
+namespace lockscope {
+namespace {
+
+std::size_t terminal_width() {
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) return size.ws_col;
+  return 100;
+}
+
+}  // namespace
+
+bool color_wanted(const CommonOptions& options) {
+  const char* no_color = std::getenv("NO_COLOR");
+  return !options.no_color && (no_color == nullptr || *no_color == '\0') && ::isatty(STDOUT_FILENO) == 1;
+}
+
+void say(const char* level, const std::string& text) { std::fprintf(stderr, "lockscope: %s%s\n", level, text.c_str()); }
+
+int write_report(const Report& report, const CommonOptions& options) {
+  const auto exporter = make_exporter(options.json ? "json" : "text");
+  const ExportOptions how{.color = color_wanted(options), .width = terminal_width(), .quiet = options.quiet};
+  exporter->write(report, how, std::cout);
+  std::cout.flush();
+  if (!std::cout) {
+    say("", "cannot write to standard output");
+    return 3;
+  }
+  const bool counts = std::ranges::any_of(
+      report.findings, [&](const FindingDescription& f) { return f.severity >= options.fail_on; });
+  return options.exit_code && counts ? 1 : 0;
+}
+
+}  // namespace lockscope

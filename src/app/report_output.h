@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Report to standard output in the form that was asked for, and the exit status that it means. For the subcommands.
+#pragma once
+
+#include "app/options.h"
+#include "lockscope/report.h"
+
+namespace lockscope {
+
+// Writes the report; colours only on a terminal. Exit status 0; 1 with --exit-code and a finding that counts; 3 where
+// standard output cannot be written.
+[[nodiscard]] int write_report(const Report& report, const CommonOptions& options);
+
+// Whether standard output may carry colours.
+[[nodiscard]] bool color_wanted(const CommonOptions& options);
+
+// One line on standard error, for a person.
+void say(const char* level, const std::string& text);
+
+}  // namespace lockscope

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// One function a subcommand, one file each. They return the exit status; errors come back for main to print.
+#pragma once
+
+#include "app/options.h"
+
+namespace lockscope {
+
+[[nodiscard]] Result<int> run_snapshot(const SnapshotOptions& options);
+[[nodiscard]] Result<int> run_doctor(const DoctorOptions& options);
+[[nodiscard]] Result<int> run_replay(const ReplayOptions& options);
+
+}  // namespace lockscope

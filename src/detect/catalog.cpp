@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "detect/catalog.h"
+
+#include <array>
+
+namespace lockscope {
+
+std::span<const CatalogEntry> detector_catalog() {
+  static const std::array entries{kDeadlock, kSelfDeadlock, kAbandonedLock, kLongHold};
+  return entries;
+}
+
+}  // namespace lockscope

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "detect/fingerprint.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace lockscope {
+namespace {
+
+// FNV-1a, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv): no key, the same on every machine. Nothing depends on
+// collisions being hard to make: a process that forges one hides only itself.
+constexpr std::uint64_t kOffsetBasis = 0xcbf29ce484222325U;
+constexpr std::uint64_t kPrime = 0x100000001b3U;
+
+// /proc tells the start of a thread in hundredths of a second, BPF in nanoseconds: what both can say.
+constexpr std::uint64_t kStartUnit = 10'000'000;
+
+}  // namespace
+
+Fingerprint::Fingerprint(std::string_view kind) : hash_(kOffsetBasis) {
+  for (const char c : kind) mix(static_cast<std::uint8_t>(c));
+  mix(0);
+}
+
+void Fingerprint::mix(std::uint8_t byte) { hash_ = (hash_ ^ byte) * kPrime; }
+
+Fingerprint& Fingerprint::add(std::uint64_t number) {
+  for (unsigned shift = 0; shift < 64; shift += 8) mix(static_cast<std::uint8_t>(number >> shift));
+  return *this;
+}
+
+Fingerprint& Fingerprint::add(const ThreadId& thread) {
+  return add(static_cast<std::uint64_t>(thread.tid)).add(thread.start_ns / kStartUnit);
+}
+
+Fingerprint& Fingerprint::add_lock(const Sample& sample, const Wait& wait) {
+  add(wait.lock.place.index());
+  struct Visitor {
+    Fingerprint& out;
+    std::uint64_t pid;
+    void operator()(const PrivateWord& word) const { out.add(pid).add(word.address); }
+    void operator()(const SharedPlace& place) const {
+      out.add(place.file.dev).add(place.file.ino).add(place.offset);
+    }
+    void operator()(const FileRange& range) const {
+      out.add(range.file.dev).add(range.file.ino).add(range.whole ? 1 : 0);
+    }
+    void operator()(const ThreadEnd& end) const { out.add(end.thread); }
+    void operator()(const SysvSet& set) const { out.add(set.id); }
+  };
+  std::visit(Visitor{*this, static_cast<std::uint64_t>(sample.raw.threads[wait.thread].pid)}, wait.lock.place);
+  return *this;
+}
+
+std::string Fingerprint::hex() const { return fmt::format("{:016x}", hash_); }
+
+std::string fingerprint_of(std::string_view kind, const Sample& sample, std::span<const std::size_t> waits) {
+  std::vector<std::size_t> order(waits.begin(), waits.end());
+  std::ranges::sort(order, {}, [&](std::size_t w) { return sample.raw.threads[sample.waits[w].thread].id; });
+  Fingerprint result(kind);
+  for (const std::size_t w : order) {
+    result.add(sample.raw.threads[sample.waits[w].thread].id).add_lock(sample, sample.waits[w]);
+  }
+  return result.hex();
+}
+
+}  // namespace lockscope

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/stuck_graph.h"
+
+#include <algorithm>
+#include <map>
+
+namespace lockscope {
+namespace {
+
+// Draws the edges out of each stuck wait, to the stuck waits of those who alone could end it.
+class EdgeBuilder {
+ public:
+  EdgeBuilder(const Sample& sample, const ThreadIndex& index, const StuckWaits& waits)
+      : group_of_process(sample.waits.size(), kNone), group_of_lock(sample.waits.size(), kNone),
+        self_loop(sample.waits.size(), false), nodes(sample.waits.size() + index.process_count()), sample_(sample),
+        index_(index), waits_(waits) {}
+
+  void build() {
+    for (std::size_t w = 0; w < sample_.waits.size(); ++w) {
+      if (!waits_.stuck[w]) continue;
+      group_of_process[w] = process_group(index_.process_of(sample_.waits[w].thread));
+      edges.emplace_back(group_of_process[w], w);
+    }
+    group_writers();
+    for (std::size_t w = 0; w < sample_.waits.size(); ++w) {
+      if (!waits_.stuck[w]) continue;
+      const Wait& wait = sample_.waits[w];
+      for (std::size_t o = 0; o < wait.obstacles.size(); ++o) {
+        if (waits_.removed[w][o]) continue;
+        if (wait.obstacles[o].candidates) {
+          lead_to_candidates(w, wait.obstacles[o]);
+        } else {
+          lead_to_releasers(w, wait.obstacles[o]);
+        }
+      }
+    }
+  }
+
+  std::vector<std::size_t> group_of_process;
+  std::vector<std::size_t> group_of_lock;
+  std::vector<bool> self_loop;
+  std::vector<Digraph::Edge> edges;
+  std::size_t nodes;
+
+ private:
+  [[nodiscard]] std::size_t process_group(std::size_t process) const { return sample_.waits.size() + process; }
+
+  // The stuck wait of this thread, or kNone.
+  [[nodiscard]] std::size_t stuck_wait_of(const Releaser& releaser) const {
+    if (releaser.scope != Releaser::Scope::thread) return kNone;
+    const std::size_t thread = index_.find(releaser.thread);
+    const std::size_t wait = thread == kNone ? kNone : index_.wait_of(thread);
+    return wait != kNone && waits_.stuck[wait] ? wait : kNone;
+  }
+
+  // Writers behind several readers may be those readers: a rwlock that two threads upgrade at once.
+  void group_writers() {
+    std::map<LockId, std::vector<std::size_t>> writers;
+    for (std::size_t w = 0; w < sample_.waits.size(); ++w) {
+      const Wait& wait = sample_.waits[w];
+      if (waits_.stuck[w] && wait.reader_count.value_or(0) > 1 && wait.mode == Mode::exclusive) {
+        writers[wait.lock].push_back(w);
+      }
+    }
+    for (const auto& [lock, waits] : writers) {
+      if (waits.size() < 2) continue;
+      for (const std::size_t w : waits) {
+        group_of_lock[w] = nodes;
+        edges.emplace_back(nodes, w);
+      }
+      groups_.emplace(lock, nodes++);
+    }
+  }
+
+  void lead_to(std::size_t from, std::size_t to) {
+    edges.emplace_back(from, to);
+    if (from == to) self_loop[from] = true;
+  }
+
+  void lead_to_releasers(std::size_t from, const Obstacle& obstacle) {
+    for (const Releaser& releaser : obstacle.any_of) {
+      if (releaser.scope == Releaser::Scope::thread) {
+        const std::size_t to = stuck_wait_of(releaser);
+        if (to != kNone) lead_to(from, to);
+      } else if (const std::size_t process = index_.process(releaser.pid); process != kNone) {
+        edges.emplace_back(from, process_group(process));
+        if (process == index_.process_of(sample_.waits[from].thread)) self_loop[from] = true;
+      }
+    }
+  }
+
+  // All of the candidates are stuck, so the proof stands whichever holds the lock. This picks whom to show.
+  void lead_to_candidates(std::size_t from, const Obstacle& obstacle) {
+    const Wait& wait = sample_.waits[from];
+    if (wait.owner_gone != OwnerGone::no) return;  // the holder is known, and gone
+    if (wait.self) return lead_to(from, from);
+    std::vector<std::size_t> elsewhere;  // those with the lock on their stack, who wait for another one
+    std::vector<std::size_t> here;       // those who have it there because they wait for it
+    for (const Releaser& releaser : obstacle.likely) {
+      const std::size_t to = stuck_wait_of(releaser);
+      if (to == kNone || to == from) continue;
+      (sample_.waits[to].lock == wait.lock ? here : elsewhere).push_back(to);
+    }
+    const auto writers = groups_.find(wait.lock);
+    if (elsewhere.empty() && wait.reader_count.value_or(0) > 1 && writers != groups_.end()) {
+      edges.emplace_back(from, writers->second);
+      return;
+    }
+    const std::vector<std::size_t>& shown = elsewhere.empty() ? here : elsewhere;
+    for (const std::size_t to : shown) lead_to(from, to);
+    if (shown.empty()) lead_to(from, from);
+  }
+
+  const Sample& sample_;
+  const ThreadIndex& index_;
+  const StuckWaits& waits_;
+  std::map<LockId, std::size_t> groups_;
+};
+
+}  // namespace
+
+StuckGraph::StuckGraph(const Sample& sample, const ThreadIndex& index, const StuckWaits& waits) : edges_(0, {}) {
+  EdgeBuilder builder(sample, index, waits);
+  builder.build();
+  edges_ = Digraph(builder.nodes, builder.edges);
+  group_of_process_ = std::move(builder.group_of_process);
+  group_of_lock_ = std::move(builder.group_of_lock);
+  self_loop_ = std::move(builder.self_loop);
+}
+
+}  // namespace lockscope

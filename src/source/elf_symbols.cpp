@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/elf_symbols.h"
+
+#include <elf.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <span>
+
+namespace lockscope {
+namespace {
+
+constexpr std::size_t kMaxProgramHeaders = 512;
+constexpr std::size_t kMaxSectionHeaders = 4096;
+constexpr std::size_t kMaxDynamicEntries = 1024;
+constexpr std::size_t kMaxSoname = 256;
+constexpr std::uint16_t kHiddenVersion = 0x8000;  // not the default version of its name
+
+// A file of known size; reads are all or nothing and never beyond it.
+class BoundedFile {
+ public:
+  explicit BoundedFile(int fd) : fd_(fd) {
+    struct stat status {};
+    if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) size_ = static_cast<std::uint64_t>(status.st_size);
+  }
+
+  [[nodiscard]] bool holds(std::uint64_t offset, std::uint64_t length) const {
+    return offset <= size_ && length <= size_ - offset;
+  }
+
+  [[nodiscard]] bool read(std::uint64_t offset, void* into, std::size_t length) const {
+    if (!holds(offset, length)) return false;
+    auto* bytes = static_cast<char*>(into);
+    while (length > 0) {
+      const ssize_t got = ::pread(fd_, bytes, length, static_cast<off_t>(offset));
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return false;
+      bytes += got;
+      offset += static_cast<std::uint64_t>(got);
+      length -= static_cast<std::size_t>(got);
+    }
+    return true;
+  }
+
+  template <class T>
+  [[nodiscard]] std::optional<T> read_one(std::uint64_t offset) const {
+    T value{};
+    if (!read(offset, &value, sizeof value)) return std::nullopt;
+    return value;
+  }
+
+  // A table of records; nothing if it is longer than the limit or does not lie in the file.
+  template <class T>
+  [[nodiscard]] std::optional<std::vector<T>> read_table(std::uint64_t offset, std::uint64_t count,
+                                                         std::uint64_t limit) const {
+    if (count > limit || !holds(offset, count * sizeof(T))) return std::nullopt;
+    std::vector<T> table(count);
+    if (count > 0 && !read(offset, table.data(), count * sizeof(T))) return std::nullopt;
+    return table;
+  }
+
+ private:
+  int fd_;
+  std::uint64_t size_ = 0;
+};
+
+std::optional<Elf64_Ehdr> read_header(const BoundedFile& file) {
+  const auto header = file.read_one<Elf64_Ehdr>(0);
+  if (!header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) return std::nullopt;
+  if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB) return std::nullopt;
+  if (header->e_machine != EM_X86_64) return std::nullopt;
+  if (header->e_type != ET_EXEC && header->e_type != ET_DYN) return std::nullopt;
+  return header;
+}
+
+std::optional<std::uint64_t> file_offset_of(const std::vector<ElfSegment>& loaded, std::uint64_t address) {
+  for (const ElfSegment& segment : loaded) {
+    if (address >= segment.address && address - segment.address < segment.file_size) {
+      return segment.offset + (address - segment.address);
+    }
+  }
+  return std::nullopt;
+}
+
+// A string of a table in the file: up to its NUL, the limit or the end of the file.
+std::string read_string(const BoundedFile& file, std::uint64_t offset) {
+  std::array<char, kMaxSoname> text{};
+  std::size_t length = text.size();
+  while (length > 0 && !file.holds(offset, length)) length /= 2;
+  if (!file.read(offset, text.data(), length)) return {};
+  return {text.data(), ::strnlen(text.data(), length)};
+}
+
+void read_dynamic(const BoundedFile& file, const Elf64_Phdr& dynamic, ElfFile& elf) {
+  const auto entries = file.read_table<Elf64_Dyn>(
+      dynamic.p_offset, std::min<std::uint64_t>(dynamic.p_filesz / sizeof(Elf64_Dyn), kMaxDynamicEntries),
+      kMaxDynamicEntries);
+  if (!entries) return;
+  std::optional<std::uint64_t> name, strings;
+  for (const Elf64_Dyn& entry : *entries) {
+    if (entry.d_tag == DT_NULL) break;
+    if (entry.d_tag == DT_SONAME) name = entry.d_un.d_val;
+    if (entry.d_tag == DT_STRTAB) strings = entry.d_un.d_ptr;
+    if (entry.d_tag == DT_FLAGS_1) elf.position_independent_executable = (entry.d_un.d_val & DF_1_PIE) != 0;
+  }
+  if (!name || !strings || *name > kMaxSymbolTable) return;
+  if (const auto at = file_offset_of(elf.loaded, *strings)) elf.soname = read_string(file, *at + *name);
+}
+
+// The section headers, once they are known to lie in the file.
+std::optional<std::vector<Elf64_Shdr>> read_sections(const BoundedFile& file, const Elf64_Ehdr& header) {
+  if (header.e_shoff == 0 || header.e_shentsize != sizeof(Elf64_Shdr)) return std::nullopt;
+  return file.read_table<Elf64_Shdr>(header.e_shoff, header.e_shnum, kMaxSectionHeaders);
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> ElfFile::address_of(std::uint64_t file_offset) const {
+  for (const ElfSegment& segment : loaded) {
+    if (file_offset >= segment.offset && file_offset - segment.offset < segment.file_size) {
+      return segment.address + (file_offset - segment.offset);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<ElfFile> read_elf(int fd) {
+  const BoundedFile file(fd);
+  const auto header = read_header(file);
+  if (!header || header->e_phentsize != sizeof(Elf64_Phdr)) return std::nullopt;
+  const auto segments = file.read_table<Elf64_Phdr>(header->e_phoff, header->e_phnum, kMaxProgramHeaders);
+  if (!segments) return std::nullopt;
+  ElfFile elf;
+  elf.fixed_address = header->e_type == ET_EXEC;
+  for (const Elf64_Phdr& segment : *segments) {
+    if (segment.p_type == PT_INTERP) elf.has_interpreter = true;
+    if (segment.p_type != PT_LOAD) continue;
+    // Sums of hostile numbers: a segment that would wrap around is not believed.
+    if (!file.holds(segment.p_offset, segment.p_filesz) || segment.p_vaddr > ~segment.p_filesz) return std::nullopt;
+    elf.loaded.push_back({segment.p_offset, segment.p_vaddr, segment.p_filesz});
+  }
+  for (const Elf64_Phdr& segment : *segments) {
+    if (segment.p_type == PT_DYNAMIC) read_dynamic(file, segment, elf);
+  }
+  return elf;
+}
+
+std::vector<std::optional<ElfSymbol>> read_dynamic_symbols(int fd, const std::vector<std::string_view>& names) {
+  std::vector<std::optional<ElfSymbol>> found(names.size());
+  const BoundedFile file(fd);
+  const auto header = read_header(file);
+  const auto sections = header ? read_sections(file, *header) : std::nullopt;
+  if (!sections) return found;
+
+  const auto table = std::ranges::find(*sections, Elf64_Word{SHT_DYNSYM}, &Elf64_Shdr::sh_type);
+  if (table == sections->end() || table->sh_link >= sections->size()) return found;
+  if (table->sh_size > kMaxSymbolTable || (*sections)[table->sh_link].sh_size > kMaxSymbolTable) return found;
+  const auto symbols =
+      file.read_table<Elf64_Sym>(table->sh_offset, table->sh_size / sizeof(Elf64_Sym), kMaxSymbolTable);
+  const Elf64_Shdr& string_section = (*sections)[table->sh_link];
+  const auto strings = file.read_table<char>(string_section.sh_offset, string_section.sh_size, kMaxSymbolTable);
+  if (!symbols || !strings) return found;
+  std::vector<std::uint16_t> versions;
+  const auto version_table = std::ranges::find(*sections, Elf64_Word{SHT_GNU_versym}, &Elf64_Shdr::sh_type);
+  if (version_table != sections->end() && version_table->sh_size / sizeof(std::uint16_t) == symbols->size()) {
+    versions = file.read_table<std::uint16_t>(version_table->sh_offset, symbols->size(), kMaxSymbolTable)
+                   .value_or(std::vector<std::uint16_t>{});
+  }
+
+  for (std::size_t i = 0; i < symbols->size(); ++i) {
+    const Elf64_Sym& symbol = (*symbols)[i];
+    if (symbol.st_shndx == SHN_UNDEF || symbol.st_value == 0 || symbol.st_name >= strings->size()) continue;
+    const char* text = strings->data() + symbol.st_name;
+    const std::string_view name(text, ::strnlen(text, strings->size() - symbol.st_name));
+    const auto wanted = std::ranges::find(names, name);
+    if (wanted == names.end()) continue;
+    auto& slot = found[static_cast<std::size_t>(wanted - names.begin())];
+    const bool is_default = versions.empty() || (versions[i] & kHiddenVersion) == 0;
+    if (!slot || is_default) slot = ElfSymbol{symbol.st_value, symbol.st_size};
+  }
+  return found;
+}
+
+}  // namespace lockscope
