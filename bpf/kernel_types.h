@@ -14,7 +14,6 @@
 #include <linux/bpf.h>
 #include "wire.h"
 
-#define BPF_NO_PRESERVE_ACCESS_INDEX
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct list_head { struct list_head *next, *prev; };
@@ -94,7 +93,6 @@ struct thread_struct { unsigned long fsbase; };
 struct thread_info { __u32 status; };
 struct rt_mutex_base { struct task_struct *owner; };
 struct rt_mutex_waiter { struct rt_mutex_base *lock; };
-struct rt_mutex_waiter___typed { struct rt_mutex_base *lock; };
 
 struct task_struct {
 	struct thread_info thread_info;

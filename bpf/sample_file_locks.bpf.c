@@ -90,11 +90,12 @@ static __always_inline void walk_list(struct walk *w, struct list_head *head)
 		__sync_fetch_and_add(&truncated, 1);
 }
 
+/* Without the one that the iterator takes while it shows us the file (kernel/bpf/task_iter.c). */
 static __always_inline __u64 references(struct file *file)
 {
 	if (bpf_core_field_exists(file->f_ref))
-		return (__u64)BPF_CORE_READ(file, f_ref.refcnt.counter) + 1;
-	return (__u64)BPF_CORE_READ((struct file___counted *)file, f_count.counter);
+		return (__u64)BPF_CORE_READ(file, f_ref.refcnt.counter);
+	return (__u64)BPF_CORE_READ((struct file___counted *)file, f_count.counter) - 1;
 }
 
 SEC("iter/task_file")

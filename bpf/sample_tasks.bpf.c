@@ -21,7 +21,7 @@ enum {
 	TS_COMPAT = 2,
 	USER32_CS = 0x23,
 	X32_SYSCALL = 0x40000000,
-	SCHED_IDLE = 5, SCHED_BATCH = 3, SCHED_NORMAL = 0,
+	SCHED_NORMAL = 0, SCHED_BATCH = 3, SCHED_IDLE = 5,
 	PAGE = 4096,
 	GLIBC_TID = 720, /* struct pthread.tid: glibc 2.31 to 2.43, nptl/descr.h, x86_64 */
 	MUSL_TID = 48,   /* struct pthread.tid: musl 1.2, src/internal/pthread_impl.h, x86_64 */
@@ -290,21 +290,25 @@ static __always_inline bool timer_armed(struct task_struct *task)
 }
 
 /*
- * When the thread was last put on a CPU, plus what it ran then (kernel/sched: sched_info_arrive(), set_next_entity()).
- * The reader slept just before it opened the iterator, so its own arrival is the scheduler's clock of now.
+ * A lower bound of the time since the thread last ran: since it was put on a CPU (sched_info_arrive() in
+ * kernel/sched/stats.h), less twice what it ran then (set_next_entity() in kernel/sched/fair.c). Twice, because run time
+ * leaves out what interrupts and the hypervisor took, and that is no waiting either. The reader slept just before it
+ * opened the iterator: its own arrival is the scheduler's clock of now. Unknown for real-time threads, whose run time
+ * is not kept by slice.
  */
 static __always_inline void read_age(struct ls_thread *t, struct task_struct *task)
 {
 	struct task_struct *reader = bpf_get_current_task_btf();
 	__u64 now = reader->sched_info.last_arrival, since = task->sched_info.last_arrival;
-	__u64 ran = task->se.sum_exec_runtime - task->se.prev_sum_exec_runtime;
+	__u64 ran = 2 * (task->se.sum_exec_runtime - task->se.prev_sum_exec_runtime);
 
 	t->blocked_ns = 0;
 	if (task->policy != SCHED_NORMAL && task->policy != SCHED_BATCH && task->policy != SCHED_IDLE)
 		return;
-	if (!since || now < since || now - since < ran)
+	if (!since)
 		return;
-	t->blocked_ns = now - since - ran;
+	if (now > since && now - since > ran)
+		t->blocked_ns = now - since - ran;
 	t->flags |= LS_THREAD_AGE_KNOWN;
 }
 

@@ -52,6 +52,8 @@ std::string held_line(const WaitDescription& wait, const ThreadDescription& next
   std::string text = fmt::format("held by {}", who);
   if (found == wait.holders.end()) return text;
   if (wait.lock.kind == LockKind::join || wait.lock.kind == LockKind::child) text = fmt::format("which is {}", who);
+  // One of several who could, and nothing says which: readers of a rwlock, sharers of a mutex that its waiter owns.
+  if (found->evidence == Evidence::unknown) text = fmt::format("perhaps held by {}", who);
   const std::size_t others = wait.holders.size() - 1;
   if (others > 0) text += fmt::format(", and {} more", others);
   return text + painter.paint(Ink::faint, fmt::format("  [evidence: {}]", name_of(found->evidence)));

@@ -101,6 +101,7 @@ bool names_only(const Wait& wait, pid_t holder) {
 RawSample take_out(RawSample& raw, pid_t pid) {
   RawSample own;
   own.taken_ns = raw.taken_ns;
+  own.duration_ns = raw.duration_ns;
   own.sees_all_pids = raw.sees_all_pids;
   const auto range = std::ranges::equal_range(raw.threads, pid, {}, &Thread::pid);
   const auto first = static_cast<std::size_t>(range.begin() - raw.threads.begin());
@@ -173,7 +174,7 @@ TrustedKinds SelfTest::examine(RawSample& raw, ProcessMemory& memory) {
     } else if (is_right(*wait)) {
       items_.push_back({what, Outcome::right, {}});
     } else {
-      items_.push_back({what, Outcome::wrong, std::string("taken for ") + name_of(wait->kind)});
+      items_.push_back({what, Outcome::wrong, std::string("it was taken for: ") + name_of(wait->kind) + ", its owner was not named"});
       trust = false;
     }
   };

@@ -60,15 +60,18 @@ ThreadDescription Attribution::describe(const Thread& thread) {
 std::optional<std::string> Attribution::path_of_lock(const Thread& thread, int fd,
                                                      const std::optional<FileId>& expected) {
   if (fd < 0) return std::nullopt;
+  const std::tuple key{thread.pid, fd, expected ? expected->ino : 0};
+  if (const auto known = lock_paths_.find(key); known != lock_paths_.end()) return known->second;
   const auto directory = open_thread(thread);
   if (!directory) return std::nullopt;
   auto path = directory->link(fmt::format("fd/{}", fd).c_str());
-  if (!expected) return path;
-  // Not stat(2) through the link: that may ask a file server that does not answer. Kernels before 5.14 do not say.
-  const auto fdinfo = directory->text(fmt::format("fdinfo/{}", fd).c_str());
-  const auto inode = fdinfo ? inode_of(*fdinfo) : std::nullopt;
-  if (inode && *inode != expected->ino) return std::nullopt;
-  return path;
+  if (expected) {
+    // Not stat(2) through the link: that may ask a file server that does not answer. Kernels before 5.14 do not say.
+    const auto fdinfo = directory->text(fmt::format("fdinfo/{}", fd).c_str());
+    const auto inode = fdinfo ? inode_of(*fdinfo) : std::nullopt;
+    if (inode && *inode != expected->ino) path.reset();
+  }
+  return lock_paths_[key] = std::move(path);
 }
 
 std::optional<std::string> Attribution::path_of_mapping(const Thread& thread, std::uint64_t address) {

@@ -116,8 +116,9 @@ std::optional<std::uint64_t> deadline_of(const FutexCall& call, const RawWait& w
     case FutexClock::relative: {
       // A restarted call counts from its first start, which nobody remembers.
       const auto blocked = sample.threads[wait.thread].blocked_ns;
-      if (wait.restarted || !blocked || *blocked > sample.taken_ns) return std::nullopt;
-      return sample.taken_ns - *blocked + timeout;
+      const std::uint64_t latest_read = sample.taken_ns + sample.duration_ns;
+      if (wait.restarted || !blocked || *blocked > latest_read) return std::nullopt;
+      return latest_read - *blocked + timeout;
     }
   }
   return std::nullopt;

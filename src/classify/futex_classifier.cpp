@@ -19,22 +19,6 @@ constexpr std::uint32_t kThreeStateAwaited = 2;
 
 FutexVerdict not_understood(const FutexScene& s) { return s.verdict(LockKind::futex, 0, "futex of a program"); }
 
-// The word of a PI futex is kernel ABI: include/uapi/linux/futex.h, kernel/futex/pi.c.
-FutexVerdict pi_futex(const FutexScene& s) {
-  FutexVerdict v = s.verdict(LockKind::pi_mutex, 0, "PI futex");
-  v.owner_enforced = true;
-  v.proven = true;
-  const std::uint32_t tid = s.word() & kTidMask;
-  // Unlike in a robust mutex the bit stays set while the next owner repairs what it guards.
-  v.owner_died = (s.word() & kOwnerDiedBit) != 0;
-  if (tid == 0 || tid > kMaxTid) {
-    v.owner_transient = true;
-  } else {
-    v.owner_number = static_cast<pid_t>(tid);
-  }
-  return v;
-}
-
 FutexVerdict requeue_pi(const FutexScene& s) {
   FutexVerdict v = s.verdict(LockKind::cond, 0, "condition variable over a PI futex");
   v.needs_mutex = s.call.second_word;
@@ -60,6 +44,23 @@ Speaker speaker_of(const RawWait& wait) {
     case LibcKind::unknown: break;
   }
   return Speaker::unknown;
+}
+
+// The word of a PI futex is kernel ABI: include/uapi/linux/futex.h, kernel/futex/pi.c.
+FutexVerdict pi_futex(const FutexScene& s) {
+  const std::int64_t base = speaker_of(s.wait) == Speaker::musl ? musl_pi_mutex_offset(s) : 0;
+  FutexVerdict v = s.verdict(LockKind::pi_mutex, base, "PI futex");
+  v.owner_enforced = true;
+  // Not `proven`: when the owner of a PI futex ends, the kernel wakes a waiter. One who is not there was misread.
+  const std::uint32_t tid = s.word() & kTidMask;
+  // Unlike in a robust mutex the bit stays set while the next owner repairs what it guards.
+  v.owner_died = (s.word() & kOwnerDiedBit) != 0;
+  if (tid == 0 || tid > kMaxTid) {
+    v.owner_transient = true;
+  } else {
+    v.owner_number = static_cast<pid_t>(tid);
+  }
+  return v;
 }
 
 // A lock that is awaited by the value 2: pthread mutexes, streams, libc's own.

@@ -8,7 +8,8 @@
 //    8  __owner   TID; robust: INT_MAX inconsistent, INT_MAX - 1 not recoverable
 //   12  __nusers  owner and threads in a condition wait on it
 //   16  __kind    0 normal, 1 recursive, 2 errorcheck, 3 adaptive; +16 robust, +32 PI, +64 priority protect,
-//                 +128 process-shared, +256 elision, +512 no elision (nptl/pthreadP.h)
+//                 +128 process-shared (always set if robust), +256 elision, +512 no elision
+//                 (nptl/pthreadP.h)
 //   20  __spins, 22 __elision
 //   24  __list    neighbours in the owner's list of robust mutexes; zero for others
 //

@@ -14,7 +14,7 @@ constexpr std::uint64_t kMaxFrames = 256;  // bytes from the stack pointer to th
 constexpr std::uint64_t kKindOffset = 16;
 constexpr std::uint32_t kPrioInherit = 32;
 constexpr std::uint32_t kProcessShared = 128;
-constexpr std::uint32_t kAllowedKind = 3 | 16 | kPrioInherit | kProcessShared;
+constexpr std::uint32_t kAllowedKind = 3 | 16 | kPrioInherit | kProcessShared | 256 | 512;  // see glibc_mutex.h
 constexpr std::uint32_t kTidMask = 0x3fffffff;
 
 struct PiMutex {
@@ -65,7 +65,7 @@ std::optional<FutexVerdict> glibc_pi_delay(const FutexScene& s) {
     found->owner_number = static_cast<pid_t>(m->owner);
     found->owner_enforced = true;
     found->proven = s.code_known();
-    // Where a shared one lies is not known, so neither is whose number that is.
+    // Where a shared one lies is not known, so neither is whose number that is. (Robust ones pass for shared.)
     found->weak = (m->kind & kProcessShared) != 0;
   }
   return found;

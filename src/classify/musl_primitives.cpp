@@ -19,6 +19,9 @@ constexpr std::uint32_t kPrioInherit = 8;
 constexpr std::uint32_t kShared = 128;
 constexpr std::uint32_t kNormalHeld = 16;  // EBUSY
 
+constexpr std::int64_t kListPrevious = 20;  // from the futex word
+constexpr std::int64_t kListNext = 28;
+
 constexpr std::uint64_t kTidOffset = 48;
 constexpr std::uint64_t kDetachStateOffset = 56;
 constexpr std::uint64_t kMaxStackDistance = 4096;
@@ -28,8 +31,18 @@ bool awaited_count(const FutexScene& s, std::int64_t offset) {
   return waiters != 0 && waiters <= kMaxCount;
 }
 
+bool is_pointer(std::uint64_t value) { return value >= 0x10000 && value % 8 == 0 && value >> 47 == 0; }
+
+// Whoever takes a mutex that knows its owner links it into its own list. Nothing else that is awaited so is linked.
+bool is_listed(const FutexScene& s, bool pointers_are_ours) {
+  const std::uint64_t previous = s.u64(kListPrevious);
+  if (!is_pointer(previous) || !is_pointer(s.u64(kListNext))) return false;
+  // A shared one may be in the list of another process.
+  return !pointers_are_ours || s.read<std::uint64_t>(previous) == s.call.word + kListNext;
+}
+
 std::optional<FutexVerdict> mutex(const FutexScene& s) {
-  if ((s.call.expected & kAwaitedBit) == 0 || !s.has(-4, 12) || !awaited_count(s, 4)) return std::nullopt;
+  if ((s.call.expected & kAwaitedBit) == 0 || !s.has(-4, 40) || !awaited_count(s, 4)) return std::nullopt;
   const std::uint32_t type = s.u32(-4);
   const std::uint32_t tid = s.word() & kTidMask;
   if ((type & ~(kTypeMask | kRobust | kPrioInherit | kShared)) != 0 || (type & kTypeMask) == kTypeMask) {
@@ -42,6 +55,8 @@ std::optional<FutexVerdict> mutex(const FutexScene& s) {
     v.ending = tid == 0;
     return v;
   }
+  const std::uint32_t expected_tid = s.call.expected & kTidMask;
+  if (expected_tid == 0 || expected_tid > kMaxTid || !is_listed(s, (type & kShared) == 0)) return std::nullopt;
   const bool robust = (type & kRobust) != 0;
   const LockKind kind = robust                             ? LockKind::robust_mutex
                         : (type & kTypeMask) == kRecursive ? LockKind::recursive_mutex
@@ -109,8 +124,11 @@ std::optional<FutexVerdict> rwlock_or_semaphore(const FutexScene& s) {
   v.ending = s.word_changed();
   if (readers == ~kAwaitedBit) return v;  // written; by whom is not kept, nor what the waiter wants
   if (readers == 0 || readers > kMaxCount) return std::nullopt;
-  v.held_by_readers = true;
-  v.reader_count = readers;
+  // A mutex that was just taken and is not yet linked has a TID here.
+  if (s.in_shared_memory() || readers <= s.threads.sharing_memory_with(s.waiter).size()) {
+    v.held_by_readers = true;
+    v.reader_count = readers;
+  }
   return v;
 }
 
@@ -139,6 +157,12 @@ std::optional<FutexVerdict> ownerless(const FutexScene& s) {
 }
 
 }  // namespace
+
+std::int64_t musl_pi_mutex_offset(const FutexScene& s) {
+  const std::uint32_t type = s.u32(-4);
+  const bool is_mutex = (type & kPrioInherit) != 0 && (type & ~(kTypeMask | kRobust | kPrioInherit | kShared)) == 0;
+  return is_mutex ? -4 : 0;
+}
 
 FutexVerdict musl_primitive(const FutexScene& s) {
   if (!s.call.bitset) {

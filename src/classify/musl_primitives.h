@@ -6,7 +6,7 @@
 //   pthread_mutex_t   0 type: 0 normal, 1 recursive, 2 errorcheck, +4 robust, +8 PI, +128 shared
 //                     4 lock (the futex word): normal 16 | 0x80000000 awaited; others TID | 0x80000000 awaited
 //                       | 0x40000000 owner died, 0x3fffffff not recoverable
-//                     8 waiters
+//                     8 waiters   24 and 32 neighbours in the owner's list, for all but normal ones
 //   FILE.lock         TID | 0x40000000 awaited (src/stdio/__lockfile.c)
 //   pthread_t         0 self   48 tid   56 detach_state (the futex word of a join: 2 joinable, 1 exiting)
 //   pthread_rwlock_t  0 lock: 0x7fffffff written, else readers, | 0x80000000 awaited   4 waiters   8 shared: 0 or 128
@@ -22,5 +22,8 @@ namespace lockscope {
 
 // What the wait of a thread that runs musl is; kind futex where nothing fits.
 [[nodiscard]] FutexVerdict musl_primitive(const FutexScene& scene);
+
+// Where, relative to its PI futex, the mutex begins that the word belongs to.
+[[nodiscard]] std::int64_t musl_pi_mutex_offset(const FutexScene& scene);
 
 }  // namespace lockscope

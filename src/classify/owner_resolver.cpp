@@ -130,8 +130,12 @@ class Resolver {
   }
 
   [[nodiscard]] bool started_after_wait(const Thread& owner) const {
+    // The waiter was read at some time of the look; its wait began no later than this. The two clocks, the scheduler's
+    // and that of boot, may disagree a little; a number comes up again much later than that.
+    constexpr std::uint64_t kDoubt = 1'000'000'000;
+    const std::uint64_t latest_read = sample_.taken_ns + sample_.duration_ns + kDoubt;
     const auto blocked = waiter_.blocked_ns;
-    return blocked && *blocked <= sample_.taken_ns && owner.id.start_ns > sample_.taken_ns - *blocked;
+    return blocked && *blocked <= latest_read && owner.id.start_ns > latest_read - *blocked;
   }
 
   [[nodiscard]] bool kernel_named_any() const {

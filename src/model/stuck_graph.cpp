@@ -13,12 +13,14 @@ class EdgeBuilder {
   EdgeBuilder(const Sample& sample, const ThreadIndex& index, const StuckWaits& waits)
       : group_of_process(sample.waits.size(), kNone), group_of_lock(sample.waits.size(), kNone),
         self_loop(sample.waits.size(), false), nodes(sample.waits.size() + index.process_count()), sample_(sample),
-        index_(index), waits_(waits) {}
+        index_(index), waits_(waits), has_stuck_(index.process_count(), false) {}
 
   void build() {
     for (std::size_t w = 0; w < sample_.waits.size(); ++w) {
       if (!waits_.stuck[w]) continue;
-      group_of_process[w] = process_group(index_.process_of(sample_.waits[w].thread));
+      const std::size_t process = index_.process_of(sample_.waits[w].thread);
+      has_stuck_[process] = true;
+      group_of_process[w] = process_group(process);
       edges.emplace_back(group_of_process[w], w);
     }
     group_writers();
@@ -82,7 +84,7 @@ class EdgeBuilder {
       if (releaser.scope == Releaser::Scope::thread) {
         const std::size_t to = stuck_wait_of(releaser);
         if (to != kNone) lead_to(from, to);
-      } else if (const std::size_t process = index_.process(releaser.pid); process != kNone) {
+      } else if (const std::size_t process = index_.process(releaser.pid); process != kNone && has_stuck_[process]) {
         edges.emplace_back(from, process_group(process));
         if (process == index_.process_of(sample_.waits[from].thread)) self_loop[from] = true;
       }
@@ -114,6 +116,7 @@ class EdgeBuilder {
   const Sample& sample_;
   const ThreadIndex& index_;
   const StuckWaits& waits_;
+  std::vector<bool> has_stuck_;  // by process
   std::map<LockId, std::size_t> groups_;
 };
 

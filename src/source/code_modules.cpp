@@ -11,8 +11,8 @@
 namespace lockscope {
 namespace {
 
-constexpr std::uint64_t kMaxFunction = 4096;    // what a symbol's size is believed up to
-constexpr std::uint64_t kUnsizedSyscall = 64;   // syscall(2) of a libc has 51 to 134 bytes
+constexpr std::uint64_t kMaxFunction = 4096;   // what a symbol's size is believed up to
+constexpr std::uint64_t kUnsizedSyscall = 64;  // syscall(2) of a libc has 51 to 134 bytes
 constexpr std::string_view kGlibcLoader = "ld-linux-x86-64.so.2";
 
 bool is_glibc_name(std::string_view soname) {
@@ -88,90 +88,61 @@ CodePlace CodeModule::place(std::uint64_t file_offset) const {
   return code_;
 }
 
-void CodeModules::begin_look() {
-  files_.clear();
-  last_maps_.reset();
-  maps_pid_ = 0;
-}
+void CodeModules::begin_look() { files_.clear(); }
 
 std::pair<CodeModules::Module, bool> CodeModules::open_module(pid_t pid, const ProcessMaps& maps,
-                                                              const MappedRange& mapping, const FileId& file) {
+                                                              const MappedRange& mapping) {
   const auto opened = open_mapped_file(proc_, pid, mapping, maps.path(mapping));
   if (!opened) return {nullptr, false};
   const struct stat& status = opened->status;
   struct stat executable {};
   const bool as_executable = ::fstatat(proc_, fmt::format("{}/exe", pid).c_str(), &executable, 0) == 0 &&
                              executable.st_dev == status.st_dev && executable.st_ino == status.st_ino;
-  const Content content{kernel_device(status.st_dev), status.st_ino,          static_cast<std::uint64_t>(status.st_size),
-                        status.st_mtim.tv_sec,        status.st_mtim.tv_nsec, status.st_ctim.tv_sec,
-                        status.st_ctim.tv_nsec,       as_executable};
+  const Content content{
+      kernel_device(status.st_dev), status.st_ino,          static_cast<std::uint64_t>(status.st_size),
+      status.st_mtim.tv_sec,        status.st_mtim.tv_nsec, status.st_ctim.tv_sec,
+      status.st_ctim.tv_nsec,       as_executable};
   auto known = contents_.find(content);
   if (known == contents_.end()) {
     if (contents_.size() >= kMaxFiles) {
       evictions_ += contents_.size();
       contents_.clear();
     }
-    known = contents_.emplace(content, std::make_shared<CodeModule>(CodeModule::describe(opened->fd.get(), as_executable)))
-                .first;
+    known =
+        contents_.emplace(content, std::make_shared<CodeModule>(CodeModule::describe(opened->fd.get(), as_executable)))
+            .first;
   }
-  // What one process shows under these numbers holds for the others only if the numbers are those of the file itself:
-  // a path, or a mapping exchanged meanwhile, must not speak for another process' libc.
-  const bool same_file = status.st_ino == file.ino && (opened->exact || content.dev == file.dev);
+  // What one process shows under these numbers holds for the others only if they are those of the file that was opened:
+  // a path must not speak for another process' libc.
+  const bool same_file = status.st_ino == mapping.file.ino && (opened->exact || content.dev == mapping.file.dev);
   return {known->second, same_file};
 }
 
-CodeModules::Module CodeModules::module_at(pid_t pid, const ProcessMaps& maps, const MappedRange& mapping,
-                                           const FileId& file) {
+CodeModules::Module CodeModules::module_at(pid_t pid, const ProcessMaps& maps, const MappedRange& mapping) {
   for (const pid_t scope : {pid_t{0}, pid}) {
-    if (const auto known = files_.find({file, scope}); known != files_.end()) return known->second;
+    if (const auto known = files_.find({mapping.file, scope}); known != files_.end()) return known->second;
   }
-  auto [module, for_all] = open_module(pid, maps, mapping, file);
+  auto [module, for_all] = open_module(pid, maps, mapping);
   if (files_.size() >= kMaxFiles) {
     evictions_ += files_.size();
     files_.clear();
   }
-  files_[{file, for_all ? 0 : pid}] = module;
+  files_[{mapping.file, for_all ? 0 : pid}] = module;
   return module;
-}
-
-CodeModules::Module CodeModules::module_by_address(pid_t pid, const FileId& file, std::uint64_t address) {
-  for (const pid_t scope : {pid_t{0}, pid}) {
-    if (const auto known = files_.find({file, scope}); known != files_.end()) return known->second;
-  }
-  if (maps_pid_ != pid) {
-    last_maps_ = ProcessMaps::read(reader_, proc_, fmt::format("{}/maps", pid).c_str());
-    maps_pid_ = pid;
-  }
-  const MappedRange* mapping = last_maps_ ? last_maps_->at(address) : nullptr;
-  if (mapping == nullptr || mapping->file.ino == 0) {
-    files_[{file, pid}] = nullptr;
-    return nullptr;
-  }
-  return module_at(pid, *last_maps_, *mapping, file);
-}
-
-CodePlace CodeModules::place(pid_t pid, const FileId& file, std::uint64_t file_offset, std::uint64_t ip) {
-  const Module module = module_by_address(pid, file, ip);
-  return module ? module->place(file_offset) : CodePlace::unknown;
-}
-
-bool CodeModules::is_loader(pid_t pid, const FileId& file, std::uint64_t address) {
-  const Module module = module_by_address(pid, file, address);
-  return module && module->is_loader();
 }
 
 CodePlace CodeModules::place(pid_t pid, const ProcessMaps& maps, std::uint64_t ip) {
   const MappedRange* mapping = maps.at(ip);
   if (mapping == nullptr) return CodePlace::unknown;
   if (mapping->file.ino == 0) return CodePlace::other;
-  const Module module = module_at(pid, maps, *mapping, mapping->file);
+  const Module module = module_at(pid, maps, *mapping);
   return module ? module->place(mapping->offset + (ip - mapping->start)) : CodePlace::unknown;
 }
 
 bool CodeModules::is_loader(pid_t pid, const ProcessMaps& maps, std::uint64_t address) {
   const MappedRange* mapping = maps.at(address);
   if (mapping == nullptr || mapping->shared || mapping->file.ino == 0) return false;
-  const Module module = module_at(pid, maps, *mapping, mapping->file);
+  const Module module = module_at(pid, maps, *mapping);
   return module && module->is_loader();
 }
 
@@ -179,7 +150,7 @@ LibcKind CodeModules::libc_kind(pid_t pid, const ProcessMaps& maps) {
   LibcKind kind = LibcKind::unknown;
   for (const MappedRange& mapping : maps.mappings()) {
     if (!mapping.executable || mapping.file.ino == 0 || !names_a_libc(maps.path(mapping))) continue;
-    const Module module = module_at(pid, maps, mapping, mapping.file);
+    const Module module = module_at(pid, maps, mapping);
     if (!module || module->libc() == LibcKind::unknown) continue;
     if (kind != LibcKind::unknown && kind != module->libc()) return LibcKind::unknown;
     kind = module->libc();

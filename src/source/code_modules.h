@@ -16,12 +16,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "lockscope/raw_sample.h"
 #include "source/elf_symbols.h"
-#include "source/proc_files.h"
 #include "source/proc_maps.h"
 
 namespace lockscope {
@@ -61,12 +59,7 @@ class CodeModules {
   // Once before each look.
   void begin_look();
 
-  // For a source that has (device, inode) of the file and the offset in it of the instruction, and not the maps. The
-  // device need not be the one that maps shows (overlayfs): it only has to mean the same file at each call in a look.
-  [[nodiscard]] CodePlace place(pid_t pid, const FileId& file, std::uint64_t file_offset, std::uint64_t ip);
-  [[nodiscard]] bool is_loader(pid_t pid, const FileId& file, std::uint64_t address);
-
-  // For a source that has the maps of the process.
+  // `maps`: of this process, as of this look.
   [[nodiscard]] CodePlace place(pid_t pid, const ProcessMaps& maps, std::uint64_t ip);
   [[nodiscard]] bool is_loader(pid_t pid, const ProcessMaps& maps, std::uint64_t address);
   // By the libraries that are mapped; unknown where none is, or both are.
@@ -87,17 +80,12 @@ class CodeModules {
   };
   using Module = std::shared_ptr<const CodeModule>;  // null: could not be read
 
-  [[nodiscard]] Module module_at(pid_t pid, const ProcessMaps& maps, const MappedRange& mapping, const FileId& file);
-  [[nodiscard]] Module module_by_address(pid_t pid, const FileId& file, std::uint64_t address);
-  [[nodiscard]] std::pair<Module, bool> open_module(pid_t pid, const ProcessMaps& maps, const MappedRange& mapping,
-                                                    const FileId& file);
+  [[nodiscard]] Module module_at(pid_t pid, const ProcessMaps& maps, const MappedRange& mapping);
+  [[nodiscard]] std::pair<Module, bool> open_module(pid_t pid, const ProcessMaps& maps, const MappedRange& mapping);
 
   int proc_;
-  FileReader reader_;
   std::map<std::pair<FileId, pid_t>, Module> files_;  // of this look; pid 0: for all processes
   std::map<Content, Module> contents_;
-  pid_t maps_pid_ = 0;  // of last_maps_
-  std::optional<ProcessMaps> last_maps_;
   std::uint64_t evictions_ = 0;
 };
 

@@ -34,8 +34,7 @@ bool read_process_memory(int proc, pid_t pid, std::uint64_t address, std::span<s
   if (errno != ENOSYS && errno != EPERM) return false;  // a seccomp filter answers with these
   const UniqueFd memory(::openat(proc, fmt::format("{}/mem", pid).c_str(), O_RDONLY | O_CLOEXEC));
   if (!memory) return false;
-  return ::pread(memory.get(), out.data(), out.size(), static_cast<off_t>(address)) ==
-         static_cast<ssize_t>(out.size());
+  return ::pread(memory.get(), out.data(), out.size(), static_cast<off_t>(address)) == static_cast<ssize_t>(out.size());
 }
 
 void LiveMemory::begin_look() {
@@ -123,7 +122,9 @@ pid_t LiveMemory::process_of_pidfd(pid_t pid, int fd) {
 
 bool LiveMemory::catches_signals(pid_t pid) {
   const auto status = status_of(pid);
-  const bool answer = !status || status->signals_caught != 0;
+  // 32 and 33 are the C library's own (cancellation, setuid): only another thread of the process sends them.
+  constexpr std::uint64_t kLibraryOwn = std::uint64_t{3} << 31;
+  const bool answer = !status || (status->signals_caught & ~kLibraryOwn) != 0;
   if (logging_) log_.catching_signals[pid].push_back(answer);
   return answer;
 }

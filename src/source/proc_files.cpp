@@ -28,8 +28,7 @@ std::optional<FileId> take_file_id(TextScan& scan) {
 
 }  // namespace
 
-std::optional<std::string_view> FileReader::read(int directory, const char* path, Answers answers,
-                                                 std::size_t limit) {
+std::optional<std::string_view> FileReader::read(int directory, const char* path, Answers answers, std::size_t limit) {
   truncated_ = false;
   const UniqueFd fd(::openat(directory, path, O_RDONLY | O_CLOEXEC));
   ssize_t got = fd ? 0 : -1;
@@ -71,7 +70,7 @@ std::optional<std::string_view> FileReader::read_again(const UniqueFd& file) {
 }
 
 void FileReader::note_failure() {
-  failure_ = errno == ENOENT || errno == ESRCH    ? Failure::gone
+  failure_ = errno == ENOENT || errno == ESRCH   ? Failure::gone
              : errno == EACCES || errno == EPERM ? Failure::refused
                                                  : Failure::other;
 }

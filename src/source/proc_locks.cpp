@@ -210,7 +210,8 @@ void FileLockReader::read(RawSample& sample, bool initial_namespace) {
     const auto request = request_of(wait);
     if (!request) continue;
     const Thread& thread = sample.threads[wait.thread];
-    const auto text = reader_.read(proc_, fdinfo_path(thread.pid, thread.id.tid, static_cast<int>(wait.args[0])).c_str());
+    const auto text =
+        reader_.read(proc_, fdinfo_path(thread.pid, thread.id.tid, static_cast<int>(wait.args[0])).c_str());
     const auto fields = text ? parse_fdinfo(*text) : std::nullopt;
     if (!fields) continue;
     const pid_t locker = request->kind == FileLockKind::ofd ? -1 : thread.pid;

@@ -50,7 +50,7 @@ class ProcessMaps {
 
  private:
   std::vector<MappedRange> mappings_;  // ascending, disjoint
-  std::string paths_;              // of mappings of files
+  std::string paths_;                  // of mappings of files
 };
 
 }  // namespace lockscope

@@ -13,8 +13,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <ctime>
 
+#include "source/clocks.h"
 #include "source/proc_locks.h"
 
 namespace lockscope {
@@ -24,25 +24,15 @@ constexpr ino_t kInitialPidNamespace = 4026531836;  // PROC_PID_INIT_INO, includ
 constexpr std::int64_t kX32Bit = 0x40000000;
 constexpr std::uint64_t kNanoseconds = 1'000'000'000;
 
-std::uint64_t now_ns(clockid_t clock) {
-  timespec now{};
-  ::clock_gettime(clock, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * kNanoseconds + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
 ThreadState state_of(char letter) {
   switch (letter) {
-    case 'R':
-      return ThreadState::running;
+    case 'R': return ThreadState::running;
     case 'T':
-    case 't':
-      return ThreadState::stopped;
+    case 't': return ThreadState::stopped;
     case 'Z':
     case 'X':
-    case 'x':
-      return ThreadState::exiting;
-    default:
-      return ThreadState::blocked;
+    case 'x': return ThreadState::exiting;
+    default: return ThreadState::blocked;
   }
 }
 
@@ -62,7 +52,9 @@ bool is_32_bit(int proc, pid_t pid) {
 // TID/NAME, without an allocation.
 class TaskPath {
  public:
-  TaskPath(pid_t tid, std::string_view name) { *fmt::format_to_n(text_.data(), text_.size() - 1, "{}/{}", tid, name).out = '\0'; }
+  TaskPath(pid_t tid, std::string_view name) {
+    *fmt::format_to_n(text_.data(), text_.size() - 1, "{}/{}", tid, name).out = '\0';
+  }
   [[nodiscard]] const char* c_str() const { return text_.data(); }
 
  private:
@@ -84,10 +76,7 @@ Result<std::unique_ptr<ProcSource>> ProcSource::open(std::vector<pid_t> only) {
 }
 
 ProcSource::ProcSource(UniqueFd proc, std::vector<pid_t> only)
-    : proc_(std::move(proc)),
-      only_(std::move(only)),
-      memory_(proc_.get()),
-      modules_(proc_.get()),
+    : proc_(std::move(proc)), only_(std::move(only)), memory_(proc_.get()), modules_(proc_.get()),
       waits_(proc_.get(), modules_, reader_) {
   struct stat status {};
   initial_namespace_ = ::fstatat(proc_.get(), "self/ns/pid", &status, 0) == 0 && status.st_ino == kInitialPidNamespace;
@@ -236,15 +225,15 @@ void ProcSource::drop_moved_file_waits(RawSample& sample) {
 Result<RawSample> ProcSource::sample() {
   RawSample sample;
   sample.source = "proc";
-  sample.taken_ns = now_ns(CLOCK_BOOTTIME);
-  sample.realtime_offset_ns = now_ns(CLOCK_REALTIME) - sample.taken_ns;
-  sample.monotonic_offset_ns = sample.taken_ns - std::min(sample.taken_ns, now_ns(CLOCK_MONOTONIC));
+  start_clocks(sample);
   memory_.begin_look();
   modules_.begin_look();
 
   auto pids = only_.empty() ? read_numbered_entries(proc_.get(), ".") : only_;
   if (!pids) return fail(ErrorKind::failed, "cannot list /proc", std::strerror(errno));
-  for (const pid_t pid : *pids) read_process(pid, sample);
+  for (const pid_t pid : *pids) {
+    if (pid != ::getpid()) read_process(pid, sample);
+  }
 
   const bool file_waits = std::ranges::any_of(sample.waits, [](const RawWait& wait) {
     return wait.syscall == wait_call::kFlock || wait.syscall == wait_call::kFcntl;
@@ -256,7 +245,7 @@ Result<RawSample> ProcSource::sample() {
   sample.coverage.threads_waiting = sample.waits.size();
   sample.sees_all_pids = initial_namespace_ && !hidden_processes_ && only_.empty() &&
                          std::ranges::all_of(sample.threads, [](const Thread& thread) { return thread.readable; });
-  sample.duration_ns = now_ns(CLOCK_BOOTTIME) - sample.taken_ns;
+  sample.duration_ns = clock_ns(CLOCK_BOOTTIME) - sample.taken_ns;
   return sample;
 }
 

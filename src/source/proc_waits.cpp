@@ -10,6 +10,7 @@
 
 #include "lockscope/wire.h"
 #include "source/live_memory.h"
+#include "source/wait_places.h"
 
 namespace lockscope {
 namespace {
@@ -49,17 +50,14 @@ bool can_wait_for_lock(const SyscallFields& call) {
     case kSemtimedop:
     case kWaitid:
     case kFutexWaitv:
-    case kFutexWait:
-      return true;
-    case kFcntl:
-      return call.args[1] == F_SETLKW || call.args[1] == F_OFD_SETLKW;
+    case kFutexWait: return true;
+    case kFcntl: return call.args[1] == F_SETLKW || call.args[1] == F_OFD_SETLKW;
     case kFutex: {
       const std::uint32_t command = futex_command(call.args[1]);
       return command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET || command == FUTEX_LOCK_PI || command == kLockPi2 ||
              command == FUTEX_WAIT_REQUEUE_PI;
     }
-    default:
-      return false;
+    default: return false;
   }
 }
 
@@ -109,6 +107,9 @@ MemoryWindow WaitReader::read_window(std::uint64_t word) const {
     return true;
   });
   if (window.high > 0 && low < page && read_memory(low, at(low).first(page - low))) window.low = relative(low);
+  // A read that failed half-way may have left something.
+  std::fill(window.bytes.begin(), window.bytes.begin() + (window.low + kWindowBefore), std::uint8_t{0});
+  std::fill(window.bytes.begin() + (window.high + kWindowBefore), window.bytes.end(), std::uint8_t{0});
   return window;
 }
 
@@ -123,29 +124,15 @@ std::optional<std::uint64_t> WaitReader::read_timeout(std::uint64_t address) con
   return time[0] * kNanoseconds + time[1];
 }
 
-void WaitReader::place_code(RawWait& wait) {
+void WaitReader::fill_from_maps(RawWait& wait) {
   if (!maps_read_) {
     maps_ = ProcessMaps::read(reader_, proc_, fmt::format("{}/maps", pid_).c_str());
     maps_read_ = true;
   }
   if (!maps_) return;
-  wait.code = modules_.place(pid_, *maps_, wait.ip);
-  switch (wait.code) {
-    case CodePlace::libc:
-    case CodePlace::libc_private_lock:
-    case CodePlace::libc_lock:
-      wait.libc = LibcKind::glibc;
-      break;
-    case CodePlace::musl:
-      wait.libc = LibcKind::musl;
-      break;
-    case CodePlace::libc_syscall:
-    case CodePlace::unknown:
-    case CodePlace::other:
-      if (!mapped_libc_) mapped_libc_ = modules_.libc_kind(pid_, *maps_);
-      wait.libc = *mapped_libc_;
-      break;
-  }
+  fill_places(wait, pid_, *maps_, modules_);
+  if (!mapped_libc_) mapped_libc_ = modules_.libc_kind(pid_, *maps_);
+  wait.libc = *mapped_libc_;
 }
 
 bool WaitReader::read_futex(RawWait& wait) {
@@ -153,10 +140,7 @@ bool WaitReader::read_futex(RawWait& wait) {
   const bool plain = wait.syscall == wait_call::kFutex;
   wait.timeout_ns = read_timeout(wait.args[plain ? 3 : 4]);
   wait.window = read_window(word);
-  if (maps_) {
-    wait.shared = maps_->shared_place(word);
-    wait.word_in_loader = modules_.is_loader(pid_, *maps_, word);
-  }
+  fill_from_maps(wait);
   // The record of a condition wait lies there. What is known to be a mutex, or no wait of libc's, needs none.
   const std::uint32_t command = futex_command(wait.args[1]);
   const bool for_value = !plain || command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET;
@@ -173,7 +157,6 @@ std::optional<RawWait> WaitReader::read(const SyscallFields& call, bool restarte
   wait.ip = call.ip;
   wait.sp = call.sp;
   wait.restarted = restarted;
-  place_code(wait);
   switch (wait.syscall) {
     case kFutex:
     case kFutexWait:
@@ -190,11 +173,8 @@ std::optional<RawWait> WaitReader::read(const SyscallFields& call, bool restarte
       wait.argument = read_upwards(wait.args[2], kFlockSize);
       if (wait.argument.size() < kFlockSize) return std::nullopt;
       break;
-    case kSemtimedop:
-      wait.timeout_ns = read_timeout(wait.args[3]);
-      break;
-    default:
-      break;
+    case kSemtimedop: wait.timeout_ns = read_timeout(wait.args[3]); break;
+    default: break;
   }
   return wait;
 }

@@ -38,7 +38,7 @@ class WaitReader {
   [[nodiscard]] std::vector<std::uint8_t> read_upwards(std::uint64_t address, std::size_t length) const;
   [[nodiscard]] MemoryWindow read_window(std::uint64_t word) const;
   [[nodiscard]] std::optional<std::uint64_t> read_timeout(std::uint64_t address) const;
-  void place_code(RawWait& wait);
+  void fill_from_maps(RawWait& wait);
   bool read_futex(RawWait& wait);
 
   int proc_;
