@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "classify/threads.h"
 
@@ -62,6 +63,38 @@ class Describer {
     if (w.blocked_ns) return w.blocked_ns;
     if (judgement_.standing[index]) return static_cast<std::uint64_t>(judgement_.between.count());
     return std::nullopt;
+  }
+
+  // Which waits a person wants to see: for a lock whose holder is known, and for the end of a thread or process that
+  // itself stands in such a wait. Every shell waits for a child; that alone is no news.
+  [[nodiscard]] std::vector<bool> worth_showing() const {
+    std::vector<bool> shown(sample_.waits.size());
+    std::unordered_set<pid_t> tids, pids;
+    const auto show = [&](std::size_t i) {
+      shown[i] = true;
+      const Thread& t = threads()[sample_.waits[i].thread];
+      tids.insert(t.id.tid);
+      pids.insert(t.pid);
+    };
+    std::vector<std::size_t> ends;
+    for (std::size_t i = 0; i < sample_.waits.size(); ++i) {
+      const Wait& w = sample_.waits[i];
+      if (w.kind == LockKind::join || w.kind == LockKind::child) {
+        if (!w.obstacles.empty()) ends.push_back(i);
+      } else if (!w.obstacles.empty() || w.owner_gone != OwnerGone::no || w.reader_count) {
+        show(i);
+      }
+    }
+    for (bool changed = true; changed;) {
+      changed = std::erase_if(ends, [&](std::size_t i) {
+                  const Releaser& r = sample_.waits[i].obstacles.front().any_of.front();
+                  const bool process = r.scope == Releaser::Scope::any_thread_of_process;
+                  const bool wanted = process ? pids.contains(r.pid) : tids.contains(r.thread.tid);
+                  if (wanted) show(i);
+                  return wanted;
+                }) != 0;
+    }
+    return shown;
   }
 
   [[nodiscard]] bool involves(std::size_t index, const std::vector<pid_t>& pids) const {
@@ -203,12 +236,12 @@ Report describe(const Judgement& judgement, const ReportFilter& filter, Attribut
   }
   std::ranges::stable_sort(report.findings, std::greater{}, &FindingDescription::severity);
 
+  const std::vector<bool> shown = describer.worth_showing();
   for (std::size_t i = 0; i < sample.waits.size(); ++i) {
     if (!filter.pids.empty() && !describer.involves(i, filter.pids)) continue;
     const auto age = describer.age(i);
     if (filter.min_wait.count() > 0 && age && *age < static_cast<std::uint64_t>(filter.min_wait.count())) continue;
-    const Wait& w = sample.waits[i];
-    if (!filter.all && w.obstacles.empty() && w.owner_gone == OwnerGone::no && !w.reader_count) {
+    if (!filter.all && !shown[i]) {
       ++report.waits_hidden;
       continue;
     }

@@ -34,6 +34,7 @@ Result<Judgement> look_and_judge(Source& source, const LookSettings& settings, L
   if (!replayed) std::this_thread::sleep_for(settings.confirm);
   raw = source.sample();
   if (!raw) return std::unexpected(raw.error());
+  if (filter != nullptr) filter->examine(*raw, source.memory());
   result.now = classify(std::move(*raw), source.memory(), trusted);
   result.between = std::chrono::nanoseconds(result.now.raw.taken_ns - first.raw.taken_ns);
 

@@ -27,7 +27,8 @@ struct Judgement {
   std::vector<Finding> findings;      // indices point into `now`
 };
 
-// Seen once between a look and its classification: the self-test takes its own threads out here.
+// Sees each look before it is classified: the self-test takes its own threads out of the first, a recorder keeps both.
+// The kinds trusted are those of the first look.
 class LookFilter {
  public:
   virtual ~LookFilter() = default;

@@ -165,6 +165,7 @@ void SelfTest::end_child() {
 }
 
 TrustedKinds SelfTest::examine(RawSample& raw, ProcessMemory& memory) {
+  if (child_ == 0) return {};  // judged already, or never started
   const Sample sample = classify(take_out(raw, child_), memory, {});
   TrustedKinds trusted;
   const auto judge = [&](const char* what, pid_t tid, bool& trust, auto is_right) {

@@ -2,6 +2,7 @@
 // `lockscope snapshot`: two looks at the host, judged and described.
 #include <signal.h>
 #include <unistd.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <string>
@@ -11,6 +12,7 @@
 #include "app/self_test.h"
 #include "app/sources.h"
 #include "app/subcommands.h"
+#include "app/trace_recorder.h"
 
 namespace lockscope {
 namespace {
@@ -32,6 +34,16 @@ void note_self_test(const SelfTest& test, std::vector<std::string>& notes) {
   }
 }
 
+Result<Judgement> look(const SnapshotOptions& options, const LookSettings& settings, ChosenSource& chosen,
+                       SelfTest& self_test) {
+  if (options.save.empty()) return look_and_judge(*chosen.source, settings, &self_test, false);
+  TraceRecorder recorder(*chosen.source, *chosen.memory, self_test);
+  auto judgement = look_and_judge(recorder, settings, &recorder, false);
+  if (!judgement) return judgement;
+  if (auto saved = recorder.save(options.save); !saved) return std::unexpected(saved.error());
+  return judgement;
+}
+
 }  // namespace
 
 Result<int> run_snapshot(const SnapshotOptions& options) {
@@ -39,12 +51,15 @@ Result<int> run_snapshot(const SnapshotOptions& options) {
   auto chosen = choose_source(options.no_bpf);
   if (!chosen) return std::unexpected(chosen.error());
 
-  Source& source = *chosen->source;
   const auto self_test = SelfTest::start();
   const LookSettings settings{.confirm = options.confirm, .thresholds = options.common.thresholds};
-  auto judgement = look_and_judge(source, settings, self_test.get(), false);
+  auto judgement = look(options, settings, *chosen, *self_test);
   if (!judgement) return std::unexpected(judgement.error());
+
   note_self_test(*self_test, chosen->notes);
+  if (judgement->now.raw.coverage.unreadable > 0 && ::geteuid() != 0) {
+    chosen->notes.push_back("other users' processes could not be read: run it as root to see the whole host");
+  }
   if (judgement->now.raw.coverage.unreadable > 0 && ::geteuid() != 0) {
     chosen->notes.push_back("other users' processes could not be read: run it as root to see the whole host");
   }

@@ -7,6 +7,7 @@
 #include "classify/file_lock_waits.h"
 #include "classify/futex_call.h"
 #include "classify/futex_classifier.h"
+#include "classify/likely_readers.h"
 #include "classify/owner_resolver.h"
 #include "classify/thread_numbers.h"
 #include "classify/threads.h"
@@ -58,6 +59,7 @@ class Classifier {
       if (classify_one(raw, thread, numbers, wait)) sample_.waits.push_back(std::move(wait));
     }
     find_inert();
+    find_likely_readers(sample_, memory_);
     return std::move(sample_);
   }
 

@@ -67,13 +67,12 @@ FutexVerdict pi_futex(const FutexScene& s) {
 std::optional<FutexVerdict> three_state(const FutexScene& s) {
   if (s.call.expected != kThreeStateAwaited) return std::nullopt;
   if (const auto v = glibc_stdio(s)) return v;
+  if (s.wait.code != CodePlace::libc_lock) {
+    if (const auto v = glibc_cond_internal_lock(s)) return v;
+  }
   const auto mutex = glibc_mutex(s);
-  if (mutex && mutex->owner_number && !mutex->weak) return mutex;
   if (!mutex || mutex->weak) {
     if (const auto v = glibc_rwlock(s)) return v;
-    if (s.wait.code != CodePlace::libc_lock) {
-      if (const auto v = glibc_cond_internal_lock(s)) return v;
-    }
   }
   if (mutex) return mutex;
   if (!s.code_known() || !s.call.is_private) return std::nullopt;
