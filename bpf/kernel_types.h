@@ -80,10 +80,12 @@ struct fdtable { unsigned int max_fds; struct file **fd; };
 struct files_struct { struct fdtable *fdt; };
 
 struct hrtimer { __u8 state; };
+struct hrtimer___queued { _Bool is_queued; }; /* since 7.2 */
 struct signal_struct {
 	struct hrtimer real_timer;
 	struct hlist_head posix_timers;
 };
+struct signal_struct___queued { struct hrtimer___queued real_timer; };
 struct signal_struct___listed { struct list_head posix_timers; }; /* before 6.13 */
 
 struct sched_info { unsigned long long last_arrival; };

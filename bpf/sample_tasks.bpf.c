@@ -278,8 +278,12 @@ static __always_inline bool timer_armed(struct task_struct *task)
 {
 	struct signal_struct *signal = task->signal;
 
-	if (signal->real_timer.state)
+	if (bpf_core_field_exists(signal->real_timer.state)) {
+		if (signal->real_timer.state)
+			return true;
+	} else if (BPF_CORE_READ((struct signal_struct___queued *)signal, real_timer.is_queued)) {
 		return true;
+	}
 	if (bpf_core_field_size(signal->posix_timers) == sizeof(struct hlist_head))
 		return signal->posix_timers.first != NULL;
 

@@ -94,7 +94,7 @@ void show_unknown(const Report& report, const WaitForest& forest, const ExportOp
   const std::string kinds = counts_by_kind(counts);
   painter.wrapped("", "  ",
                   fmt::format("{} {} idle or for a holder that is not known{}{} (--all lists them)",
-                              count_of(total, "more wait"), total == 1 ? "is" : "are", kinds.empty() ? "" : ": ", kinds));
+                              count_of(total, "wait"), total == 1 ? "is" : "are", kinds.empty() ? "" : ": ", kinds));
 }
 
 void show_coverage(const Report& report, Painter& painter) {

@@ -80,7 +80,7 @@ class Describer {
     for (std::size_t i = 0; i < sample_.waits.size(); ++i) {
       const Wait& w = sample_.waits[i];
       if (w.kind == LockKind::join || w.kind == LockKind::child) {
-        if (!w.obstacles.empty()) ends.push_back(i);
+        if (!w.obstacles.empty() && !w.obstacles.front().any_of.empty()) ends.push_back(i);
       } else if (!w.obstacles.empty() || w.owner_gone != OwnerGone::no || w.reader_count) {
         show(i);
       }

@@ -124,7 +124,7 @@ Check check_proc() {
   return {"/proc", Verdict::limited,
           std::to_string(look->coverage.unreadable) + " of " + std::to_string(look->coverage.threads_seen) +
               " threads may not be read",
-          "needs CAP_SYS_PTRACE, or root"};
+          ::geteuid() == 0 ? "a security module or a namespace keeps them from root" : "needs CAP_SYS_PTRACE, or root"};
 }
 
 // The threads that prove it are made here, so the C library meant is the one that lockscope itself runs with.

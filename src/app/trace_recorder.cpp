@@ -9,10 +9,39 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 
 #include "source/unique_fd.h"
 
 namespace lockscope {
+namespace {
+
+// Identities are kernel addresses, which are nobody's business outside this host: small numbers tell the same apart.
+class Renumbering {
+ public:
+  void apply(std::uint64_t& identity) {
+    if (identity != 0) identity = numbers_.try_emplace(identity, numbers_.size() + 1).first->second;
+  }
+
+ private:
+  std::map<std::uint64_t, std::uint64_t> numbers_;
+};
+
+void renumber(std::vector<RecordedLook>& looks) {
+  Renumbering spaces, owners;  // an OFD lock's owner is a file, a POSIX lock's a descriptor table
+  for (RecordedLook& look : looks) {
+    for (Thread& t : look.sample.threads) {
+      spaces.apply(t.address_space);
+      owners.apply(t.files);
+    }
+    for (RawWait& w : look.sample.waits) {
+      if (w.file) owners.apply(w.file->identity);
+    }
+    for (FileLock& l : look.sample.file_locks) owners.apply(l.owner);
+  }
+}
+
+}  // namespace
 
 void TraceRecorder::finish_look() {
   if (!looks_.empty()) looks_.back().memory = memory_.log();
@@ -31,7 +60,9 @@ TrustedKinds TraceRecorder::examine(RawSample& raw, ProcessMemory& memory) {
 
 Result<void> TraceRecorder::save(const std::string& path) {
   finish_look();
-  const std::string text = write_trace(looks_);
+  std::vector<RecordedLook> looks = looks_;
+  renumber(looks);
+  const std::string text = write_trace(looks);
   const auto refuse = [&] { return fail(ErrorKind::usage, "cannot write " + path, std::strerror(errno)); };
   std::string part = path + ".XXXXXX";
   const UniqueFd fd(::mkostemp(part.data(), O_CLOEXEC));

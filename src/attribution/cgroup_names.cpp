@@ -133,9 +133,8 @@ std::optional<std::string> cgroup_of(std::string_view proc_cgroup) {
   while (!proc_cgroup.empty()) {
     std::string_view line = take_until(proc_cgroup, '\n');
     const std::string_view hierarchy = take_until(line, ':');
-    const bool has_path = line.contains(":/");
     const std::string_view controllers = take_until(line, ':');
-    if (!has_path || !line.starts_with('/')) continue;
+    if (!line.starts_with('/')) continue;
     constexpr std::string_view kRemoved = " (deleted)";
     if (line.ends_with(kRemoved)) line.remove_suffix(kRemoved.size());
     if (hierarchy == "0" && controllers.empty()) {

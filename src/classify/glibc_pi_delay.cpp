@@ -49,19 +49,33 @@ std::vector<std::uint64_t> saved_registers(const FutexScene& s) {
   return values;
 }
 
+// Registers that hold the same value twice: how glibc 2.43 keeps the mutex itself.
+std::vector<std::uint64_t> kept_twice(const FutexScene& s) {
+  std::vector<std::uint64_t> values;
+  const auto& registers = s.wait.callee_saved;
+  for (auto at = registers.begin(); at != registers.end(); ++at) {
+    if (*at % 8 == 0 && *at >= 0x10000 && std::find(at + 1, registers.end(), *at) != registers.end()) {
+      values.push_back(*at);
+    }
+  }
+  return values;
+}
+
 }  // namespace
 
 std::optional<FutexVerdict> glibc_pi_delay(const FutexScene& s) {
   const bool anonymous_zero = s.call.bitset && !s.call.timed && s.call.expected == 0 && s.has(0, 4) &&
                               s.word() == 0 && s.call.word >= s.wait.sp && s.call.word - s.wait.sp < kMaxFrames;
   if (!anonymous_zero || glibc_semaphore(s)) return std::nullopt;
+  std::vector<std::uint64_t> candidates = kept_twice(s);
+  for (const std::uint64_t value : saved_registers(s)) candidates.push_back(value - kKindOffset);
   std::optional<FutexVerdict> found;
-  for (const std::uint64_t value : saved_registers(s)) {
-    const auto m = held_pi_mutex_at(s, value - kKindOffset);
-    if (!m) continue;
+  for (const std::uint64_t address : candidates) {
+    const auto m = held_pi_mutex_at(s, address);
+    if (!m || (found && found->base == address)) continue;
     if (found) return std::nullopt;
     found = s.verdict(LockKind::pi_mutex, 0, "glibc PI mutex that the kernel refused: it can never be had");
-    found->base = value - kKindOffset;
+    found->base = address;
     found->owner_number = static_cast<pid_t>(m->owner);
     found->owner_enforced = true;
     found->proven = s.code_known();

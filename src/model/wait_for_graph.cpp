@@ -18,8 +18,6 @@ class Followers {
   explicit Followers(const StuckGraph& graph)
       : graph_(graph), backwards_(graph.edges().reversed()), seen_(graph.edges().size(), false) {}
 
-  [[nodiscard]] bool seen(std::size_t wait) const { return seen_[wait]; }
-
   // By heads, the waits behind them; one that stands behind several belongs to the nearest, then to the first.
   std::vector<std::vector<std::size_t>> behind(const std::vector<std::vector<std::size_t>>& heads) {
     struct Found {
@@ -110,7 +108,7 @@ WaitForGraph::Solution WaitForGraph::solve(Strictness strictness) const {
   // What leads to no knot ends at a wait that leads to nobody: its obstacle has nobody left who could remove it.
   heads.clear();
   for (std::size_t w = 0; w < sample.waits.size(); ++w) {
-    if (waits.stuck[w] && !followers.seen(w) && graph.edges().successors(w).empty()) heads.push_back({w});
+    if (waits.stuck[w] && graph.edges().successors(w).empty()) heads.push_back({w});
   }
   behind = followers.behind(heads);
   for (std::size_t d = 0; d < heads.size(); ++d) {
