@@ -98,7 +98,8 @@ struct RawWait {
   LibcKind libc = LibcKind::unknown;
   bool restarted = false;       // restart_syscall of a futex wait; syscall and args are those of the futex call
   bool word_in_loader = false;  // the word lies in the dynamic loader's own data
-  std::optional<SharedPlace> shared;  // set where the word lies in a shared mapping
+  // Where the word lies in a shared mapping. Unset: it lies in private memory, or the maps could not be read.
+  std::optional<SharedPlace> shared;
   MemoryWindow window;
   std::vector<std::uint8_t> stack;  // from sp up; may be empty
   std::optional<OpenFile> file;     // of the descriptor in args[0], for file locks

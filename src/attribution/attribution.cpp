@@ -17,9 +17,9 @@ namespace lockscope {
 
 namespace {
 
-constexpr int kTries = 8;                          // threads of one process that may be gone before it is given up
-constexpr std::size_t kUsers = 4096;               // names kept; users beyond have none in this report
-constexpr std::size_t kMapsLimit = 16 << 20;       // bytes of one process' maps
+constexpr int kTries = 8;                     // threads of one process that may be gone before it is given up
+constexpr std::size_t kUsers = 4096;          // names kept; users beyond have none in this report
+constexpr std::size_t kMapsLimit = 16 << 20;  // bytes of one process' maps
 constexpr std::size_t kRegions = 65536;
 constexpr std::size_t kPasswdLimit = 1 << 20;
 

@@ -66,8 +66,8 @@ class Attribution {
   std::map<pid_t, Process> processes_;  // at most one a process in sight
   std::map<std::uint32_t, std::optional<std::string>> users_;
   std::map<std::tuple<pid_t, int, std::uint64_t>, std::optional<std::string>> lock_paths_;  // by pid, fd, inode
-  pid_t regions_pid_ = 0;               // the process that regions_ describes
-  std::vector<Region> regions_;         // shared file mappings, ascending
+  pid_t regions_pid_ = 0;        // the process that regions_ describes
+  std::vector<Region> regions_;  // shared file mappings, ascending
 };
 
 // Name, kernel release and boot id of this host; what cannot be read is empty.

@@ -71,7 +71,8 @@ std::optional<std::string> runtime_scope(std::string_view component) {
   }
   // containerd under systemd with a cgroupfs-style path: "SLICE:cri-containerd:ID".
   const std::size_t colon = component.rfind(':');
-  if (colon != std::string_view::npos && component.substr(0, colon).contains(':') && is_id(component.substr(colon + 1))) {
+  if (colon != std::string_view::npos && component.substr(0, colon).contains(':') &&
+      is_id(component.substr(colon + 1))) {
     return short_id(component.substr(colon + 1));
   }
   return std::nullopt;
@@ -102,7 +103,8 @@ std::string unescaped(std::string_view name) {
 }
 
 std::optional<std::string_view> between(std::string_view text, std::string_view front, std::string_view back) {
-  if (text.size() <= front.size() + back.size() || !text.starts_with(front) || !text.ends_with(back)) return std::nullopt;
+  if (text.size() <= front.size() + back.size() || !text.starts_with(front) || !text.ends_with(back))
+    return std::nullopt;
   return text.substr(front.size(), text.size() - front.size() - back.size());
 }
 
@@ -169,8 +171,8 @@ std::optional<std::string> container_of(std::string_view cgroup) {
     const std::string_view component = components[index];
     const std::string_view next = index + 1 < components.size() ? components[index + 1] : std::string_view{};
     if (auto found = runtime_scope(component)) return found;
-    if (is_id(component) && std::any_of(components.begin(), components.begin() + static_cast<std::ptrdiff_t>(index),
-                                        holds_bare_ids)) {
+    if (is_id(component) &&
+        std::any_of(components.begin(), components.begin() + static_cast<std::ptrdiff_t>(index), holds_bare_ids)) {
       return short_id(component);
     }
     if (auto found = nspawn_machine(component, next)) return found;

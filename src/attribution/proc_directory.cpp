@@ -40,8 +40,7 @@ class OpenFileHere {
 
 }  // namespace
 
-ProcDirectory::ProcDirectory(const std::string& path)
-    : fd_(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
+ProcDirectory::ProcDirectory(const std::string& path) : fd_(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
 
 ProcDirectory::ProcDirectory(ProcDirectory&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
 
@@ -73,7 +72,8 @@ std::optional<std::string> ProcDirectory::link(const char* name) const {
   return std::string(target.data(), static_cast<std::size_t>(got));
 }
 
-void ProcDirectory::lines(const char* name, std::size_t limit, const std::function<void(std::string_view)>& line) const {
+void ProcDirectory::lines(const char* name, std::size_t limit,
+                          const std::function<void(std::string_view)>& line) const {
   const OpenFileHere file(fd_, name);
   std::vector<char> chunk(kChunk);
   std::string begun;

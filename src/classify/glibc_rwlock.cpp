@@ -109,10 +109,12 @@ std::optional<Reading> writer_behind_writer(const FutexScene& s) {
   if (primary && l->cur_writer == 0 && !l->is(kWritePhase) && l->reader_count() != 0) {
     name_readers(r.verdict, *l, l->reader_count());
     r.verdict.detail = "glibc rwlock, writer behind a writer behind readers";
+    r.agreement = 2;
   } else {
     name_writer(r.verdict, s, *l, primary && l->writers_futex == kFutexAwaitedOne);
+    r.agreement = l->cur_writer != 0 ? 2 : 0;
   }
-  r.agreement = (primary ? 2 : 0) + (l->writers_futex == kFutexAwaitedOne ? 1 : 0) + (l->cur_writer != 0 ? 2 : 0);
+  r.agreement += (primary ? 2 : 0) + (l->writers_futex == kFutexAwaitedOne ? 1 : 0);
   return r;
 }
 
