@@ -36,18 +36,18 @@ struct Span {
 };
 
 constexpr std::array<Span, 13> kHazards{{
-    {0x0000, 0x001f},    // C0
-    {0x007f, 0x009f},    // DEL, C1
-    {0x00ad, 0x00ad},    // soft hyphen
-    {0x061c, 0x061c},    // Arabic letter mark
-    {0x180e, 0x180e},    // Mongolian vowel separator
-    {0x200b, 0x200f},    // zero width, direction marks
-    {0x2028, 0x202e},    // line and paragraph separator, direction embeddings and overrides
-    {0x2060, 0x206f},    // word joiner, invisible operators, direction isolates
-    {0xfdd0, 0xfdef},    // non-characters
-    {0xfeff, 0xfeff},    // byte order mark
-    {0xfff9, 0xfffb},    // interlinear annotation
-    {0xe0000, 0xe007f},  // tags
+    {0x0000, 0x001f},     // C0
+    {0x007f, 0x009f},     // DEL, C1
+    {0x00ad, 0x00ad},     // soft hyphen
+    {0x061c, 0x061c},     // Arabic letter mark
+    {0x180e, 0x180e},     // Mongolian vowel separator
+    {0x200b, 0x200f},     // zero width, direction marks
+    {0x2028, 0x202e},     // line and paragraph separator, direction embeddings and overrides
+    {0x2060, 0x206f},     // word joiner, invisible operators, direction isolates
+    {0xfdd0, 0xfdef},     // non-characters
+    {0xfeff, 0xfeff},     // byte order mark
+    {0xfff9, 0xfffb},     // interlinear annotation
+    {0xe0000, 0xe007f},   // tags
     {0xf0000, 0x10ffff},  // private planes
 }};
 

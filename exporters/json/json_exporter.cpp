@@ -124,8 +124,8 @@ class ReportWriter {
     member("container", thread.container);
     if (report_.realtime_offset_ns && thread.start_ns > 0) {
       const auto since_1970 = static_cast<std::int64_t>(*report_.realtime_offset_ns + thread.start_ns);
-      json_.key("start_time").value(rfc3339(std::chrono::sys_time<std::chrono::nanoseconds>{
-          std::chrono::nanoseconds{since_1970}}));
+      json_.key("start_time")
+          .value(rfc3339(std::chrono::sys_time<std::chrono::nanoseconds>{std::chrono::nanoseconds{since_1970}}));
     }
     json_.end_object();
   }

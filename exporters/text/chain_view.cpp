@@ -17,10 +17,10 @@ namespace lockscope {
 namespace {
 
 constexpr std::size_t kTrees = 20;
-constexpr std::size_t kLines = 120;   // of all trees together
-constexpr std::size_t kDepth = 8;     // hops below a root
-constexpr std::size_t kFan = 6;       // waiters shown below one thread
-constexpr std::size_t kListed = 1000; // lines of waits without a known holder
+constexpr std::size_t kLines = 120;    // of all trees together
+constexpr std::size_t kDepth = 8;      // hops below a root
+constexpr std::size_t kFan = 6;        // waiters shown below one thread
+constexpr std::size_t kListed = 1000;  // lines of waits without a known holder
 
 std::size_t room_beside(const Painter& painter, std::size_t used) {
   return painter.width() > used ? painter.width() - used : 0;
@@ -53,7 +53,8 @@ class Trees {
                                : node.ring     ? "  (they wait in a ring that is not proved to be a deadlock)"
                                                : "";
     if (node.ring) {
-      const Phrase thread = thread_phrase(*node.thread, Detail::full, painter_, room_beside(painter_, 2 + remark.size()));
+      const Phrase thread =
+          thread_phrase(*node.thread, Detail::full, painter_, room_beside(painter_, 2 + remark.size()));
       line("  " + thread.text + painter_.paint(Ink::faint, remark));
       line("    " + wait_phrase(*node.wait, room_beside(painter_, 4)));
     } else {
@@ -86,15 +87,14 @@ class Trees {
   void show_waiter(std::size_t index, const WaitForest::Node& holder, const std::string& front) {
     const WaitForest::Node& node = forest_.node(index);
     const bool same_process = holder.thread != nullptr && holder.thread->pid == node.thread->pid;
-    const Phrase thread = thread_phrase(*node.thread, same_process ? Detail::brief : Detail::full, painter_,
-                                        room_beside(painter_, 48));
+    const Phrase thread =
+        thread_phrase(*node.thread, same_process ? Detail::brief : Detail::full, painter_, room_beside(painter_, 48));
     std::string tail = fmt::format("  [{}]", name_of(node.holder->evidence));
     if (node.wait->holders.size() > 1) tail = fmt::format(", as {} hold it{}", node.wait->holders.size(), tail);
     const std::size_t used = width_of(front) + thread.columns + 2 + tail.size();
     line(front + thread.text + "  " + wait_phrase(*node.wait, room_beside(painter_, used)) +
          painter_.paint(Ink::faint, tail));
   }
-
 
   const WaitForest& forest_;
   Painter& painter_;
@@ -125,8 +125,8 @@ void list_unknown(const WaitForest& forest, Painter& painter) {
       painter.line(fmt::format("  … {} (--json has all)", count_of(groups.size() - kListed, "more lock")));
       break;
     }
-    const WaitDescription& oldest = **std::ranges::max_element(
-        waits, {}, [](const WaitDescription* wait) { return wait->age_ns.value_or(0); });
+    const WaitDescription& oldest =
+        **std::ranges::max_element(waits, {}, [](const WaitDescription* wait) { return wait->age_ns.value_or(0); });
     const Phrase thread = thread_phrase(oldest.thread, Detail::brief, painter, 0);
     const std::string others = waits.size() > 1 ? fmt::format(", and {} of its process", waits.size() - 1) : "";
     painter.line(fmt::format("  {}  {}{}", thread.text,

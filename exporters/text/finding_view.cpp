@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kRingWhole = 16;  // a longer ring is cut in the middle
 constexpr std::size_t kRingHead = 10;
 constexpr std::size_t kRingTail = 3;
-constexpr std::size_t kBesides = 5;     // holders, waiters and victims that are named
+constexpr std::size_t kBesides = 5;  // holders, waiters and victims that are named
 
 constexpr std::string_view kMargin = "  ";
 
@@ -101,7 +101,8 @@ void show_holders(std::span<const HolderDescription> holders, Painter& painter) 
   for (const HolderDescription& holder : holders.first(std::min(holders.size(), kBesides))) {
     const std::string evidence = fmt::format("  [evidence: {}]", name_of(holder.evidence));
     const std::size_t used = kMargin.size() + front.size() + evidence.size();
-    painter.line(fmt::format("{}{}{}{}", kMargin, front, holder_phrase(holder, painter, room_beside(painter, used)).text,
+    painter.line(fmt::format("{}{}{}{}", kMargin, front,
+                             holder_phrase(holder, painter, room_beside(painter, used)).text,
                              painter.paint(Ink::faint, evidence)));
     front = "         ";
   }

@@ -27,8 +27,7 @@ const char* code_of(Ink ink) {
 }  // namespace
 
 Painter::Painter(std::ostream& out, bool color, std::size_t width)
-    : out_(out),
-      color_(color),
+    : out_(out), color_(color),
       width_(width == 0 ? std::numeric_limits<std::size_t>::max() : std::max(width, kNarrowest)) {}
 
 std::string Painter::paint(Ink ink, std::string_view text) const {
@@ -69,7 +68,8 @@ void Painter::ends(std::string_view left, std::size_t left_columns, std::string_
     if (!right.empty()) line("  " + paint(right_ink, right));
     return;
   }
-  const std::size_t line_end = width_ == std::numeric_limits<std::size_t>::max() ? left_columns + right_columns + 2 : width_;
+  const std::size_t line_end =
+      width_ == std::numeric_limits<std::size_t>::max() ? left_columns + right_columns + 2 : width_;
   out_ << left << std::string(line_end - left_columns - right_columns, ' ') << paint(right_ink, right) << '\n';
 }
 

@@ -43,7 +43,8 @@ std::string remarks_on(const LockDescription& lock, std::size_t columns) {
     remarks = place.empty() ? " (shared memory)" : fmt::format(" (shared memory {}{})", place, offset);
   }
   if (lock.reader_count) {
-    remarks += fmt::format(" ({} hold{} it)", count_of(*lock.reader_count, "reader"), *lock.reader_count == 1 ? "s" : "");
+    remarks +=
+        fmt::format(" ({} hold{} it)", count_of(*lock.reader_count, "reader"), *lock.reader_count == 1 ? "s" : "");
   }
   if (lock.mutex_address) remarks += fmt::format(" (then takes mutex {:#x} again)", *lock.mutex_address);
   return remarks;
@@ -133,7 +134,8 @@ std::string wait_phrase(const WaitDescription& wait, std::size_t columns) {
 
 Phrase holder_phrase(const HolderDescription& holder, const Painter& painter, std::size_t columns) {
   if (!holder.thread) {
-    const std::string text = holder.gone_tid ? fmt::format("gone (it was thread {}, as the waiter counts)", *holder.gone_tid)
+    const std::string text = holder.gone_tid
+                                 ? fmt::format("gone (it was thread {}, as the waiter counts)", *holder.gone_tid)
                              : holder.state == HolderDescription::State::gone ? "gone"
                                                                               : "not known";
     return {text, width_of(text)};

@@ -21,8 +21,8 @@ namespace lockscope {
 
 namespace {
 
-constexpr std::size_t kDrawn = 10;   // findings in full
-constexpr std::size_t kNamed = 40;   // besides, findings in two lines
+constexpr std::size_t kDrawn = 10;  // findings in full
+constexpr std::size_t kNamed = 40;  // besides, findings in two lines
 constexpr std::size_t kCauses = 8;
 
 // What the sentence of innocence speaks of.
@@ -64,7 +64,8 @@ std::string counts_by_kind(const std::map<LockKind, std::size_t>& counts) {
   std::vector<std::pair<LockKind, std::size_t>> sorted(counts.begin(), counts.end());
   std::ranges::stable_sort(sorted, std::greater{}, &std::pair<LockKind, std::size_t>::second);
   std::string text;
-  for (const auto& [kind, count] : sorted) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, name_of(kind));
+  for (const auto& [kind, count] : sorted)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, name_of(kind));
   return text;
 }
 

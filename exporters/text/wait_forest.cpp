@@ -108,9 +108,8 @@ void WaitForest::count_and_sort() {
     return nodes_[left].wait->age_ns.value_or(0) > nodes_[right].wait->age_ns.value_or(0);
   };
   for (Node& node : nodes_) std::ranges::stable_sort(node.waiters, older);
-  std::ranges::stable_sort(roots_, [this](std::size_t left, std::size_t right) {
-    return nodes_[left].behind > nodes_[right].behind;
-  });
+  std::ranges::stable_sort(
+      roots_, [this](std::size_t left, std::size_t right) { return nodes_[left].behind > nodes_[right].behind; });
 }
 
 }  // namespace lockscope

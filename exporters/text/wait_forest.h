@@ -28,10 +28,10 @@ class WaitForest {
     const WaitDescription* wait = nullptr;      // its own, below a holder; null for a root that waits for nobody known
     const HolderDescription* holder = nullptr;  // roots: as the first waiter sees it; others: of `wait`
     std::size_t parent = kNone;
-    std::vector<std::size_t> waiters;           // longest wait first
-    std::size_t behind = 0;                     // all below, at any depth
+    std::vector<std::size_t> waiters;  // longest wait first
+    std::size_t behind = 0;            // all below, at any depth
     bool in_finding = false;
-    bool ring = false;                          // a root only because a ring had to be cut
+    bool ring = false;  // a root only because a ring had to be cut
   };
 
   explicit WaitForest(const Report& report);
