@@ -69,29 +69,15 @@ std::string counts_by_kind(const std::map<LockKind, std::size_t>& counts) {
   return text;
 }
 
-template <class AnyReport>
-void add_hidden(const AnyReport& report, std::map<LockKind, std::size_t>& counts) {
-  if constexpr (requires { report.hidden_by_kind; }) {
-    for (const auto& [kind, count] : report.hidden_by_kind) counts[kind] += count;
-  }
-}
-
-template <class AnyOptions>
-bool wants_all(const AnyOptions& options) {
-  if constexpr (requires { options.all; }) return options.all;
-  return false;
-}
-
 void show_unknown(const Report& report, const WaitForest& forest, const ExportOptions& options, Painter& painter) {
-  if (wants_all(options)) {
+  if (options.all) {
     list_unknown(forest, painter);
     return;
   }
-  std::map<LockKind, std::size_t> counts;
+  std::map<LockKind, std::size_t> counts = report.hidden_by_kind;
   for (const WaitDescription* wait : forest.unknown()) ++counts[wait->lock.kind];
   const std::size_t total = forest.unknown().size() + report.waits_hidden;
   if (total == 0) return;
-  add_hidden(report, counts);
   const std::string kinds = counts_by_kind(counts);
   painter.wrapped("", "  ",
                   fmt::format("{} {} idle or for a holder that is not known{}{} (--all lists them)",

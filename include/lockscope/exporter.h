@@ -12,6 +12,7 @@ struct ExportOptions {
   bool color = false;
   std::size_t width = 80;  // columns of the terminal; text only
   bool quiet = false;      // findings only
+  bool all = false;        // also idle waits, one by one
 };
 
 class Exporter {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -91,6 +92,7 @@ struct Report {
   std::vector<FindingDescription> findings;
   std::vector<WaitDescription> waits;
   std::size_t waits_hidden = 0;  // idle waits left out (shown with --all)
+  std::map<LockKind, std::size_t> hidden_by_kind;
   std::vector<std::string> notes;  // what limits this report: "without BPF", "not all processes in sight"
 };
 

@@ -137,7 +137,7 @@ class Describer {
       if (attribution_ != nullptr && w.address) out.path = attribution_->path_of_mapping(t, *w.address);
     } else if (const auto* range = std::get_if<FileRange>(&w.lock.place)) {
       out.file = range->file;
-      if (attribution_ != nullptr && w.fd >= 0) out.path = attribution_->path_of_lock(t, w.fd);
+      if (attribution_ != nullptr && w.fd >= 0) out.path = attribution_->path_of_lock(t, w.fd, range->file);
     }
     if (w.file_lock && *w.file_lock != FileLockKind::flock) {
       out.range = LockDescription::Range{w.range_start, {}};
@@ -243,6 +243,7 @@ Report describe(const Judgement& judgement, const ReportFilter& filter, Attribut
     if (filter.min_wait.count() > 0 && age && *age < static_cast<std::uint64_t>(filter.min_wait.count())) continue;
     if (!filter.all && !shown[i]) {
       ++report.waits_hidden;
+      ++report.hidden_by_kind[sample.waits[i].kind];
       continue;
     }
     report.waits.push_back(describer.wait(i));

@@ -17,7 +17,7 @@ Result<int> run_replay(const ReplayOptions& options) {
   // Users, units and paths are those of the host that was looked at: not known here.
   Report report = describe(*judgement, {{}, options.all, options.common.min_wait}, nullptr);
   report.source = "replay";
-  return write_report(report, options.common);
+  return write_report(report, options.common, options.all);
 }
 
 }  // namespace lockscope

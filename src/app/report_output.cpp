@@ -29,9 +29,9 @@ bool color_wanted(const CommonOptions& options) {
 
 void say(const char* level, const std::string& text) { std::fprintf(stderr, "lockscope: %s%s\n", level, text.c_str()); }
 
-int write_report(const Report& report, const CommonOptions& options) {
+int write_report(const Report& report, const CommonOptions& options, bool all) {
   const auto exporter = make_exporter(options.json ? "json" : "text");
-  const ExportOptions how{.color = color_wanted(options), .width = terminal_width(), .quiet = options.quiet};
+  const ExportOptions how{.color = color_wanted(options), .width = terminal_width(), .quiet = options.quiet, .all = all};
   exporter->write(report, how, std::cout);
   std::cout.flush();
   if (!std::cout) {

@@ -9,7 +9,7 @@ namespace lockscope {
 
 // Writes the report; colours only on a terminal. Exit status 0; 1 with --exit-code and a finding that counts; 3 where
 // standard output cannot be written.
-[[nodiscard]] int write_report(const Report& report, const CommonOptions& options);
+[[nodiscard]] int write_report(const Report& report, const CommonOptions& options, bool all);
 
 // Whether standard output may carry colours.
 [[nodiscard]] bool color_wanted(const CommonOptions& options);

@@ -68,7 +68,7 @@ Result<int> run_snapshot(const SnapshotOptions& options) {
   report.host = host_description();
   report.notes = chosen->notes;
   for (const std::string& note : report.notes) say("note: ", note);
-  return write_report(report, options.common);
+  return write_report(report, options.common, options.all);
 }
 
 }  // namespace lockscope

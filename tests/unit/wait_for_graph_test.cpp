@@ -2,8 +2,6 @@
 // Who is stuck, in which knots, and who stands behind them: one rule a test.
 #include <gtest/gtest.h>
 
-#include <numeric>
-
 #include "look_builder.h"
 
 namespace lockscope::test {
@@ -470,58 +468,6 @@ TEST(WaitForGraphSuspicion, FileLocksAcrossProcessesWithIdlePools) {
   look.make_quiet(look.thread(20, 21));
   EXPECT_TRUE(stuck_in(look.solve(Strictness::proof)).empty());
   EXPECT_EQ(look.solve(Strictness::suspicion).knots.at(0).cycle, (Waits{0, 1}));
-}
-
-// --- size: nothing recurses, nothing is quadratic (these would overflow the stack, or not end) -------------------------
-
-TEST(WaitForGraphSize, ChainOfTwentyThousandBehindAKnot) {
-  constexpr pid_t count = 20'000;
-  LookBuilder look;
-  for (pid_t i = 0; i < count; ++i) look.thread(10, 100 + i);
-  for (std::size_t i = 0; i < count; ++i) look.wait_for(i, 0x1000 + i, i == 0 ? 1 : i - 1);
-  const auto solution = look.solve();
-  ASSERT_EQ(solution.knots.size(), 1U);
-  EXPECT_EQ(solution.knots[0].cycle, (Waits{0, 1}));
-  EXPECT_EQ(solution.knots[0].victims.size(), count - 2U);
-  EXPECT_EQ(solution.knots[0].victims.back(), count - 1U);
-}
-
-TEST(WaitForGraphSize, ChainOfTwentyThousandThatMoves) {
-  constexpr pid_t count = 20'000;
-  LookBuilder look;
-  for (pid_t i = 0; i <= count; ++i) look.thread(10, 100 + i);
-  for (std::size_t i = 0; i < count; ++i) look.wait_for(i, 0x1000 + i, i + 1);
-  EXPECT_TRUE(stuck_in(look.solve()).empty());
-}
-
-TEST(WaitForGraphSize, RingOfAHundredThousand) {
-  constexpr pid_t count = 100'000;
-  LookBuilder look;
-  for (pid_t i = 0; i < count; ++i) look.thread(10, 100 + i);
-  for (std::size_t i = 0; i < count; ++i) look.wait_for(i, 0x1000 + i, (i + 1) % count);
-  const auto solution = look.solve();
-  ASSERT_EQ(solution.knots.size(), 1U);
-  Waits all(count);
-  std::iota(all.begin(), all.end(), 0U);
-  EXPECT_EQ(solution.knots[0].cycle, all);
-}
-
-TEST(WaitForGraphSize, ManyThatWaitForAnyThreadOfManyAreNotTheirProduct) {
-  constexpr pid_t count = 20'000;
-  LookBuilder look;
-  for (pid_t i = 0; i < count; ++i) look.wait_for_readers(look.thread(10, 100 + i), 0x100, count);
-  const auto solution = look.solve();
-  ASSERT_EQ(solution.knots.size(), 1U);
-  EXPECT_EQ(solution.knots[0].cycle, (Waits{0, 1}));
-  EXPECT_EQ(solution.knots[0].members.size(), static_cast<std::size_t>(count));
-}
-
-TEST(WaitForGraphSize, ManySmallKnotsAreLinear) {
-  constexpr pid_t count = 20'000;
-  LookBuilder look;
-  for (pid_t i = 0; i < count; ++i) look.thread(10, 100 + i);
-  for (std::size_t i = 0; i < count; ++i) look.wait_for(i, 0x1000 + i, i ^ 1U);
-  EXPECT_EQ(look.solve().knots.size(), count / 2U);
 }
 
 }  // namespace
