@@ -100,7 +100,7 @@ struct task_struct {
 	struct thread_info thread_info;
 	unsigned int __state;
 	unsigned int flags;
-	int on_cpu;
+	unsigned int on_cpu; /* a byte since 7.2: only unsigned fields may change their size */
 	unsigned int policy;
 	struct sched_entity se;
 	struct sched_info sched_info;

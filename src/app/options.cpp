@@ -2,6 +2,7 @@
 #include "app/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 
 #include "app/duration.h"
@@ -94,6 +95,11 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   add_common(replay_app, replay.common);
   replay_app.footer("Examples:\n  lockscope replay hang.trace\n  lockscope replay hang.trace --json\n");
 
+  // CLI11 would only say that a command is missing.
+  const auto is_called = [&](const CLI::App* command) { return argc > 1 && command->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && std::ranges::none_of(app.get_subcommands(nullptr), is_called)) {
+    return fail(ErrorKind::usage, "no command is called '" + std::string(argv[1]) + "'", "", "see 'lockscope --help'");
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

@@ -40,6 +40,13 @@ Result<Judgement> look_and_judge(Source& source, const LookSettings& settings, L
 
   Comparison comparison = compare_looks(first, result.now);
   result.standing = comparison.standing;
+  for (std::size_t i = 0; i < result.now.waits.size(); ++i) {
+    // A source that cannot tell since when: at least since the first look.
+    Wait& wait = result.now.waits[i];
+    if (comparison.standing[i] && !wait.blocked_ns) {
+      wait.blocked_ns = static_cast<std::uint64_t>(result.between.count());
+    }
+  }
   const WaitForGraph graph(result.now, std::move(comparison.standing), std::move(comparison.quiet));
   const SampleView view{.sample = result.now,
                         .graph = graph,

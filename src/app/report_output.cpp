@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 
 #include "exporters/catalog.h"
@@ -33,9 +35,10 @@ int write_report(const Report& report, const CommonOptions& options, bool all) {
   const auto exporter = make_exporter(options.json ? "json" : "text");
   const ExportOptions how{.color = color_wanted(options), .width = terminal_width(), .quiet = options.quiet, .all = all};
   exporter->write(report, how, std::cout);
+  errno = 0;
   std::cout.flush();
   if (!std::cout) {
-    say("", "cannot write to standard output");
+    say("cannot write to standard output: ", errno != 0 ? std::strerror(errno) : "it was refused");
     return 3;
   }
   const bool counts = std::ranges::any_of(

@@ -2,7 +2,6 @@
 // `lockscope snapshot`: two looks at the host, judged and described.
 #include <signal.h>
 #include <unistd.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <string>
@@ -57,9 +56,6 @@ Result<int> run_snapshot(const SnapshotOptions& options) {
   if (!judgement) return std::unexpected(judgement.error());
 
   note_self_test(*self_test, chosen->notes);
-  if (judgement->now.raw.coverage.unreadable > 0 && ::geteuid() != 0) {
-    chosen->notes.push_back("other users' processes could not be read: run it as root to see the whole host");
-  }
   if (judgement->now.raw.coverage.unreadable > 0 && ::geteuid() != 0) {
     chosen->notes.push_back("other users' processes could not be read: run it as root to see the whole host");
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 namespace lockscope {
 namespace {
@@ -30,12 +31,14 @@ class EdgeBuilder {
       for (std::size_t o = 0; o < wait.obstacles.size(); ++o) {
         if (waits_.removed[w][o]) continue;
         if (wait.obstacles[o].candidates) {
-          lead_to_candidates(w, wait.obstacles[o]);
+          unnamed_.emplace_back(w, &wait.obstacles[o]);
         } else {
           lead_to_releasers(w, wait.obstacles[o]);
         }
       }
     }
+    const std::vector<Digraph::Edge> named = edges;  // those whose holder is written down: what the others go by
+    for (const auto& [w, obstacle] : unnamed_) lead_to_candidates(w, *obstacle, named);
   }
 
   std::vector<std::size_t> group_of_process;
@@ -92,7 +95,7 @@ class EdgeBuilder {
   }
 
   // All of the candidates are stuck, so the proof stands whichever holds the lock. This picks whom to show.
-  void lead_to_candidates(std::size_t from, const Obstacle& obstacle) {
+  void lead_to_candidates(std::size_t from, const Obstacle& obstacle, const std::vector<Digraph::Edge>& named) {
     const Wait& wait = sample_.waits[from];
     if (wait.owner_gone != OwnerGone::no) return;  // the holder is known, and gone
     if (wait.self) return lead_to(from, from);
@@ -103,6 +106,7 @@ class EdgeBuilder {
       if (to == kNone || to == from) continue;
       (sample_.waits[to].lock == wait.lock ? here : elsewhere).push_back(to);
     }
+    if (elsewhere.empty()) elsewhere = candidates_behind(from, named);
     const auto writers = groups_.find(wait.lock);
     if (elsewhere.empty() && wait.reader_count.value_or(0) > 1 && writers != groups_.end()) {
       edges.emplace_back(from, writers->second);
@@ -113,9 +117,39 @@ class EdgeBuilder {
     if (shown.empty()) lead_to(from, from);
   }
 
+  // Threads of the same process that wait, by whatever way, for a lock that this one holds: each of them, if it is the
+  // reader, closes a cycle. Not those who wait for the end of another, which every main thread does.
+  std::vector<std::size_t> candidates_behind(std::size_t from, const std::vector<Digraph::Edge>& named) {
+    constexpr std::size_t kMostSearches = 64;
+    if (++searches_ > kMostSearches) return {};
+    if (!led_from_) led_from_ = Digraph(nodes, named).reversed();
+    std::vector<bool> seen(nodes, false);
+    std::vector<std::size_t> todo{from};
+    std::vector<std::size_t> found;
+    seen[from] = true;
+    while (!todo.empty()) {
+      const std::size_t node = todo.back();
+      todo.pop_back();
+      for (const std::size_t before : led_from_->successors(node)) {
+        if (seen[before]) continue;
+        seen[before] = true;
+        todo.push_back(before);
+        if (before >= sample_.waits.size()) continue;
+        const Wait& wait = sample_.waits[before];
+        const bool same_process = index_.process_of(wait.thread) == index_.process_of(sample_.waits[from].thread);
+        if (same_process && wait.kind != LockKind::join && wait.kind != LockKind::child) found.push_back(before);
+      }
+    }
+    std::ranges::sort(found);
+    return found;
+  }
+
   const Sample& sample_;
   const ThreadIndex& index_;
   const StuckWaits& waits_;
+  std::vector<std::pair<std::size_t, const Obstacle*>> unnamed_;  // whose holders are not written down
+  std::optional<Digraph> led_from_;
+  std::size_t searches_ = 0;
   std::vector<bool> has_stuck_;  // by process
   std::map<LockId, std::size_t> groups_;
 };

@@ -180,12 +180,18 @@ Result<void> BpfSource::Parts::read_file_locks(RawSample& sample) {
     return {};
   }
   const auto start = now();
-  bytes.clear();
   auto& truncated = locks->bss->truncated;
-  truncated = 0;
-  if (auto ran = locks_iterator.run(bytes); !ran) return ran;
+  // Whoever else walks the files of the host right now (another lockscope, lsof) holds a reference for a moment, which
+  // looks like a descriptor out of sight: look again before it is believed.
+  constexpr int kTries = 3;
+  for (int i = 0; i < kTries; ++i) {
+    bytes.clear();
+    truncated = 0;
+    if (auto ran = locks_iterator.run(bytes); !ran) return ran;
+    sample.file_locks = decode_file_locks(bytes, sample.threads, sample.waits);
+    if (std::ranges::none_of(sample.file_locks, &FileLock::other_references)) break;
+  }
   cost.file_locks_pass_ns = static_cast<std::uint64_t>((now() - start).count());
-  sample.file_locks = decode_file_locks(bytes, sample.threads, sample.waits);
   sample.file_locks_complete = truncated == 0;
   if (truncated != 0) sample.coverage.lost_events["file with too many locks"] += truncated;
   return {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an ELF file says of itself, as far as it takes to tell a C library: type, interpreter, SONAME, segments and a few
+// What an ELF file says of itself, as far as it takes to tell a C library: type, interpreter, SONAME, segments, a few
 // symbols. 64-bit little-endian x86-64 only. The file is hostile: every size, count and offset is checked against the
 // file, reads are bounded, nothing is mapped. Formats: System V gABI chapters 4 and 5; versions: LSB core 10.7.
 // Called by code_modules only. Cost: 20 us for a file without wanted symbols, 1 ms for a libc.

@@ -33,7 +33,7 @@ enum class SameFile { yes, no, unknown };
 using CompareFiles = SameFile (*)(pid_t table_a, int fd_a, pid_t table_b, int fd_b);
 
 // Pure: the locks held, from the lines of /proc/locks (held only) and those of descriptors. `everything_seen`: no
-// process is out of sight. The first of `tables` of each lock is returned beside it, to compare other descriptors with.
+// process is out of sight. With each lock goes one descriptor of it, to compare others with, where one is known.
 struct HeldLock {
   FileLock lock;
   std::optional<SeenLock> representative;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process that takes file locks when told to, one command a line on standard input, "ok …" or "no …" as the answer.
+"""A process that takes file locks when told to, one command a line on standard input; it answers "ok …" or "no …".
 
 open NAME PATH MODE   open the file (r, w: read and write, made if absent)
 flock NAME sh|ex      take it, waiting

@@ -210,7 +210,8 @@ class Case(unittest.TestCase):
         done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True,
                               preexec_fn=die_with_parent, timeout=PATIENCE, **options)
         if done.returncode != 0:
-            self.fail(f"{command[0]} ended with {done.returncode}: {(done.stdout + done.stderr).decode(errors='replace')}")
+            words = (done.stdout + done.stderr).decode(errors="replace")
+            self.fail(f"{command[0]} ended with {done.returncode}: {words}")
         return done.stdout.decode(errors="replace")
 
 

@@ -218,8 +218,9 @@ class LeavesNothingBehind(Hanging):
         self.embrace()
         for arguments in ("", "--json"):
             with self.subTest(arguments):
+                pipe = f'"$0" snapshot --all {arguments} | head -1; echo "${{PIPESTATUS[0]}}"'
                 done = subprocess.run(
-                    ["bash", "-c", f'"$0" snapshot --all {arguments} | head -1; echo "${{PIPESTATUS[0]}}"', str(BINARY)],
+                    ["bash", "-c", pipe, str(BINARY)], stdin=subprocess.DEVNULL,
                     capture_output=True, text=True, preexec_fn=harness.die_with_parent, timeout=harness.PATIENCE)
                 status = int(done.stdout.split()[-1])
                 self.assertIn(status, (0, 3, 141), done.stderr)

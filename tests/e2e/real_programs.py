@@ -39,7 +39,9 @@ def answers(path, request, reply):
 
 
 class Innocent(harness.Case):
-    """A case for each program: idle() and, where it can be given work, busy()."""
+    """A program that is left idle and, where it can be given work, is busy."""
+
+    log = None  # what it says, shown with a finding
 
     def needs(self, program, package):
         found = shutil.which(program, path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", *POSTGRES_PROGRAMS]))
@@ -79,8 +81,6 @@ class Innocent(harness.Case):
             with open(self.log, encoding="utf-8", errors="replace") if self.log else open(os.devnull) as log:
                 words = log.read()[-2000:]
             self.fail(f"look {number} {arguments}: {harness.json.dumps(found, indent=1)}\n{words}")
-
-    log = None
 
     def loop(self, name, command):
         """A shell that does command again and again. Gives it and a count of how often it did."""
@@ -139,7 +139,8 @@ class MariaDb(Innocent):
                      "--skip-test-db", **as_nobody())
         server = self.start(daemon, "--no-defaults", f"--datadir={where}", f"--socket={path}", "--skip-networking",
                             f"--pid-file={self.folder}/pid", log=self.folder / "log", **as_nobody())
-        ping = [self.needs("mariadb-admin", "mariadb-client"), "--no-defaults", "-u", "root", f"--socket={path}", "ping"]
+        admin = self.needs("mariadb-admin", "mariadb-client")
+        ping = [admin, "--no-defaults", "-u", "root", f"--socket={path}", "ping"]
         until(lambda: subprocess.run(ping, capture_output=True).returncode == 0, "MariaDB answers", alive=server)
         with self.subTest("idle"):
             self.look(working=[server])
@@ -203,7 +204,7 @@ class Tools(Innocent):
 
     def test_git_gc(self):
         self.needs("git", "git")
-        who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
+        who = {f"GIT_{role}_{what}": "a@b" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         environment = os.environ | who | {"HOME": str(self.folder), "GIT_CONFIG_NOSYSTEM": "1"}
         repository = self.folder / "repository"
         self.quietly("git", "init", "-q", repository, env=environment)

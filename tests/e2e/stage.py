@@ -19,8 +19,8 @@ class Actor:
     """A process that does as it is told. prefix: the command that brings it to its place (unshare, nsenter)."""
 
     def __init__(self, case, command=None, prefix=(), **options):
-        self.process = case.start(*prefix, *(command or case.actor_command()), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                  bufsize=0, **options)
+        self.process = case.start(*prefix, *(command or case.actor_command()), bufsize=0,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
         assert self._answer() == [], "it does not come up"
         self.pid = self.process.pid
         case.escorts = getattr(case, "escorts", set())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every hang of the puppet is found as what it is: kind, confidence, threads, locks, order, victims, and nothing else is
-// said of its processes. Each hang stands before lockscope starts.
+// Every hang of the puppet is found as what it is: kind, confidence, threads, locks, order, victims, and nothing else
+// is said of its processes. Each hang stands before lockscope starts.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -118,12 +118,12 @@ std::vector<Hang> staged(const std::vector<std::string>& scenarios, const Stagin
 
 INSTANTIATE_TEST_SUITE_P(Plain, Hangs, testing::ValuesIn(staged(hanging_scenarios(), kPlain)), name_of_hang);
 INSTANTIATE_TEST_SUITE_P(BelowOne, Hangs, testing::ValuesIn(staged(hanging_scenarios(), kBelow1)), name_of_hang);
-INSTANTIATE_TEST_SUITE_P(
-    BelowTwo, Hangs,
-    testing::ValuesIn(staged({"mutex_cycle_3", "robust_cycle", "pi_cycle", "shared_cycle", "flock_mutex_cycle",
-                              "join_cycle", "waitpid_mutex_cycle", "rwlock_write_cycle", "ofd_cycle", "self_mutex"},
-                             kBelow2)),
-    name_of_hang);
+INSTANTIATE_TEST_SUITE_P(BelowTwo, Hangs,
+                         testing::ValuesIn(staged({"mutex_cycle_3", "robust_cycle", "pi_cycle", "shared_cycle",
+                                                   "flock_mutex_cycle", "join_cycle", "waitpid_mutex_cycle",
+                                                   "rwlock_write_cycle", "ofd_cycle", "self_mutex"},
+                                                  kBelow2)),
+                         name_of_hang);
 INSTANTIATE_TEST_SUITE_P(CrowdInside, Hangs,
                          testing::ValuesIn(staged({"mutex_cycle_2", "pi_cycle", "rwlock_write_cycle", "join_cycle",
                                                    "shared_cycle", "cycle_with_victims"},
@@ -159,7 +159,9 @@ json comparable(json finding) {
   }
   const auto first = std::ranges::min_element(cycle, {}, [](const json& wait) { return wait["tid"].get<int>(); });
   std::ranges::rotate(cycle, first);
-  return {{"kind", finding["kind"]}, {"confidence", finding["confidence"]}, {"fingerprint", finding["fingerprint"]},
+  return {{"kind", finding["kind"]},
+          {"confidence", finding["confidence"]},
+          {"fingerprint", finding["fingerprint"]},
           {"cycle", cycle}};
 }
 

@@ -56,9 +56,7 @@ void killed_process(Stage& stage) {
   });
   stage.await(0, 1);
   for (int i = 0; i < 2; ++i) {
-    start_process(stage, [=, &stage] {
-      hang_on(stage, {.role = Role::waiter, .order = i}, mutex, kNormal, true);
-    });
+    start_process(stage, [=, &stage] { hang_on(stage, {.role = Role::waiter, .order = i}, mutex, kNormal, true); });
   }
   kill(owner, SIGKILL);
   must(waitpid(owner, nullptr, 0) == owner, "waitpid");

@@ -8,9 +8,9 @@ namespace puppet {
 namespace {
 
 constexpr std::span<const Scenario> (*kFamilies[])() = {
-    mutex_cycles,          crowded_cycles, shared_mutex_cycles, file_lock_cycles, shared_file_lock_cycles,
-    rwlock_cycles,         join_and_child_cycles, self_deadlocks, absent_owners,
-    mutex_traffic,         handover_traffic, rwlock_traffic,   file_lock_traffic, process_traffic,
+    mutex_cycles,     crowded_cycles,        shared_mutex_cycles, file_lock_cycles, shared_file_lock_cycles,
+    rwlock_cycles,    join_and_child_cycles, self_deadlocks,      absent_owners,    mutex_traffic,
+    handover_traffic, rwlock_traffic,        file_lock_traffic,   process_traffic,
 };
 
 }  // namespace

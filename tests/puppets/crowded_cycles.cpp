@@ -61,7 +61,8 @@ void chain_of_victims(Stage& stage) {
     start_detached([=, &stage] {
       lock(own[static_cast<std::size_t>(i)]);
       stage.meet(1, kVictims);
-      hang_on(stage, {.role = Role::victim, .order = i}, i == 0 ? pair.mutexes[0] : own[static_cast<std::size_t>(i - 1)]);
+      hang_on(stage, {.role = Role::victim, .order = i},
+              i == 0 ? pair.mutexes[0] : own[static_cast<std::size_t>(i - 1)]);
     });
   }
 }

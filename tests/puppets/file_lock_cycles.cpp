@@ -89,8 +89,7 @@ void ofd_ranges(Stage& stage) {
 void posix_and_flock(Stage& stage) {
   const auto posix_holder = [&stage] {
     return Side{[&stage] { lock_record(open_file(stage, kFileA), RecordLock::posix, 0, 100, false); },
-                [] { return flock_truth(kFileB); },
-                [&stage] { flock_file(open_file(stage, kFileB), LOCK_EX); }};
+                [] { return flock_truth(kFileB); }, [&stage] { flock_file(open_file(stage, kFileB), LOCK_EX); }};
   };
   const auto flock_holder = [&stage] {
     return Side{[&stage] { flock_file(open_file(stage, kFileB), LOCK_EX); },
@@ -123,8 +122,7 @@ void flock_and_ofd(Stage& stage) {
   };
   const auto ofd_holder = [&stage] {
     return Side{[&stage] { lock_record(open_file(stage, kFileA), RecordLock::ofd, 0, 0, false); },
-                [] { return flock_truth(kFileA); },
-                [&stage] { flock_file(open_file(stage, kFileA), LOCK_EX); }};
+                [] { return flock_truth(kFileA); }, [&stage] { flock_file(open_file(stage, kFileA), LOCK_EX); }};
   };
   play_sides(stage, {flock_holder, ofd_holder});
 }
@@ -142,10 +140,14 @@ void hostile_names(Stage& stage) {
 }
 
 constexpr Scenario kScenarios[] = {
-    {"flock_cycle", flock_2, Idle::forbidden},         {"flock_cycle_3", flock_3, Idle::forbidden},
-    {"ofd_cycle", ofd, Idle::forbidden},               {"ofd_range_cycle", ofd_ranges, Idle::forbidden},
-    {"posix_flock_cycle", posix_and_flock, Idle::forbidden}, {"flock_ofd_cycle", flock_and_ofd, Idle::forbidden},
-    {"flock_mutex_cycle", flock_and_mutex, Idle::forbidden}, {"hostile_names", hostile_names, Idle::forbidden},
+    {"flock_cycle", flock_2, Idle::forbidden},
+    {"flock_cycle_3", flock_3, Idle::forbidden},
+    {"ofd_cycle", ofd, Idle::forbidden},
+    {"ofd_range_cycle", ofd_ranges, Idle::forbidden},
+    {"posix_flock_cycle", posix_and_flock, Idle::forbidden},
+    {"flock_ofd_cycle", flock_and_ofd, Idle::forbidden},
+    {"flock_mutex_cycle", flock_and_mutex, Idle::forbidden},
+    {"hostile_names", hostile_names, Idle::forbidden},
 };
 
 }  // namespace

@@ -102,7 +102,8 @@ void slow_once(Stage& stage) {
     for (;;) {
       pthread_once_t once = PTHREAD_ONCE_INIT;
       std::vector<pthread_t> threads;
-      for (unsigned i = 0; i < kThreads; ++i) threads.push_back(start_thread([&] { pthread_once(&once, slow_initialiser); }));
+      for (unsigned i = 0; i < kThreads; ++i)
+        threads.push_back(start_thread([&] { pthread_once(&once, slow_initialiser); }));
       for (const pthread_t thread : threads) must_zero(pthread_join(thread, nullptr), "pthread_join");
       stage.moved();
     }

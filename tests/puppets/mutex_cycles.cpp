@@ -58,8 +58,8 @@ void many(Stage& stage) {
   play_mutexes(stage, std::vector<MutexKind>(count, kNormal));
 }
 
-// The kernel sees a cycle of PI mutexes alone, and glibc parks the thread that would close it on a word of its own. With
-// another mutex in it the kernel does not see it.
+// The kernel sees a cycle of PI mutexes alone, and glibc parks the thread that would close it on a word of its own.
+// With another mutex in it the kernel does not see it.
 void pi_alone(Stage& stage) { play_mutexes(stage, {kPi, kPi}); }
 void pi_and_normal(Stage& stage) { play_mutexes(stage, {kPi, kNormal}); }
 void pi_in_a_ring(Stage& stage) { play_mutexes(stage, {kPi, kRobust, kPi, kNormal}); }

@@ -137,8 +137,8 @@ void hand_over_hand(Stage& stage) {
   }
 }
 
-// The outer and the inner mutex change places each round, in the same memory: an order of addresses that is a cycle only
-// for one who mixes rounds.
+// The outer and the inner mutex change places each round, in the same memory: an order of addresses that is a cycle
+// only for one who mixes rounds.
 void memory_reused(Stage& stage) {
   stage.expect_none(20);
   constexpr unsigned kThreads = 8;
@@ -190,14 +190,10 @@ void pi_handover(Stage& stage) {
 }
 
 constexpr Scenario kScenarios[] = {
-    {"recursive_nesting", recursive_nesting},
-    {"trylock_back_off", try_lock_and_back_off},
-    {"ordered_churn", ordered_pairs},
-    {"moving_queue", long_queue},
-    {"timeouts_that_end", timeouts_that_end},
-    {"hand_over_hand", hand_over_hand},
-    {"mutex_memory_reused", memory_reused},
-    {"pi_handover", pi_handover},
+    {"recursive_nesting", recursive_nesting}, {"trylock_back_off", try_lock_and_back_off},
+    {"ordered_churn", ordered_pairs},         {"moving_queue", long_queue},
+    {"timeouts_that_end", timeouts_that_end}, {"hand_over_hand", hand_over_hand},
+    {"mutex_memory_reused", memory_reused},   {"pi_handover", pi_handover},
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Innocent processes: a parent with several children, requests and replies under locks, owners that die and are survived.
+// Innocent processes: a parent with several children, requests and replies under locks, owners that die and are
+// survived.
 #include <errno.h>
 #include <signal.h>
 #include <sys/file.h>

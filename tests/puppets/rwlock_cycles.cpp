@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Read-write locks. A rwlock held by readers has a count and no names, so where readers are part of the hang every other
-// thread of the process sleeps for good.
+// Read-write locks. A rwlock held by readers has a count and no names, so where readers are part of the hang every
+// other thread of the process sleeps for good.
 #include <pthread.h>
 
 #include "catalog.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A thread waits for a lock that it holds itself. For locks that anybody may unlock this is proved only where nobody else
-// of the process can move.
+// A thread waits for a lock that it holds itself. For locks that anybody may unlock this is proved only where nobody
+// else of the process can move.
 #include <sys/file.h>
 
 #include "catalog.h"
@@ -60,10 +60,8 @@ void file_opened_twice(Stage& stage) {
 }
 
 constexpr Scenario kScenarios[] = {
-    {"self_mutex", only_thread, Idle::forbidden},
-    {"self_mutex_main_pauses", main_sleeps, Idle::forbidden},
-    {"self_robust", robust_beside_moving_thread},
-    {"self_pi", pi_beside_moving_thread},
+    {"self_mutex", only_thread, Idle::forbidden},       {"self_mutex_main_pauses", main_sleeps, Idle::forbidden},
+    {"self_robust", robust_beside_moving_thread},       {"self_pi", pi_beside_moving_thread},
     {"self_flock", file_opened_twice, Idle::forbidden},
 };
 

@@ -31,19 +31,19 @@ inline constexpr const char* kHostileFile = kFiles[4];
 void poll_pause();
 
 enum class Role {
-  cycle,   // waits for what the next of its knot holds
-  victim,  // waits behind a cycle
-  waiter,  // waits for one lock that nobody gives back
-  holder,  // holds that lock and is alive
+  cycle,      // waits for what the next of its knot holds
+  victim,     // waits behind a cycle
+  waiter,     // waits for one lock that nobody gives back
+  holder,     // holds that lock and is alive
   alternate,  // could as well be named in the cycle in place of another: one of several who share a lock
 };
 
 struct LockTruth {
   const char* kind = "";
-  const char* scope = nullptr;    // "private", "shared", "file"; null: says nothing
-  std::uint64_t address = 0;      // in the waiter; 0: has none
-  std::size_t size = 0;           // bytes from the address in which the futex word lies
-  const char* file = nullptr;     // name within the stage's directory
+  const char* scope = nullptr;  // "private", "shared", "file"; null: says nothing
+  std::uint64_t address = 0;    // in the waiter; 0: has none
+  std::size_t size = 0;         // bytes from the address in which the futex word lies
+  const char* file = nullptr;   // name within the stage's directory
 };
 
 struct Part {
@@ -69,8 +69,8 @@ struct Stage {
   std::atomic<std::int64_t> progress;
   std::atomic<std::int64_t> progress_wanted;  // a scenario without hang stands once it has moved this often
   std::atomic<bool> failed;
-  std::atomic<pid_t> stopped_holder;          // its number in its own namespace: the director waits until it is stopped
-  const char* kind;                           // expected finding, "none" for a scenario that is innocent
+  std::atomic<pid_t> stopped_holder;  // its number in its own namespace: the director waits until it is stopped
+  const char* kind;                   // expected finding, "none" for a scenario that is innocent
   const char* confidence;
   int idle_inside;
   std::array<char, 128> directory;
@@ -84,7 +84,10 @@ struct Stage {
 
   void arrive(int gate) { gates[static_cast<std::size_t>(gate)].fetch_add(1); }
   void await(int gate, int count) const;
-  void meet(int gate, int count) { arrive(gate); await(gate, count); }
+  void meet(int gate, int count) {
+    arrive(gate);
+    await(gate, count);
+  }
   void moved() { progress.fetch_add(1, std::memory_order_relaxed); }
 
   [[nodiscard]] std::string path(const char* file) const;

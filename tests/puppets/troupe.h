@@ -24,7 +24,8 @@ pid_t start_mortal(std::function<void()> body);
 // pause() for good: no signal is caught in any process of a scenario that promises so.
 [[noreturn]] void rest();
 
-// Binds the caller's life to its parent's. For a process whose parent leaves on purpose: call it once the parent is gone.
+// Binds the caller's life to its parent's. For a process whose parent leaves on purpose: call it once the parent is
+// gone.
 void die_with_parent();
 
 // Idle threads in the calling process: pause, condition waits, nanosleep, poll and semaphores in turn. Returns when all

@@ -39,8 +39,8 @@ bool sleeps_for(const Player& player) {
   if (kind == "child") return call->number == SYS_wait4 || call->number == SYS_waitid;
   if (call->number != SYS_futex) return false;
   if (kind == "pi_mutex") return true;  // or glibc has parked it elsewhere
-  return player.lock.address == 0 || (call->first_argument >= player.lock.address &&
-                                      call->first_argument < player.lock.address + player.lock.size);
+  return player.lock.address == 0 ||
+         (call->first_argument >= player.lock.address && call->first_argument < player.lock.address + player.lock.size);
 }
 
 std::string quoted(std::string_view text) {

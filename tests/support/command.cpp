@@ -114,7 +114,8 @@ int number_from_environment(const char* name, int usual) {
   if (text == nullptr || *text == 0) return usual;
   char* end = nullptr;
   const long value = std::strtol(text, &end, 10);
-  if (*end != 0 || value < 1 || value > 1'000'000) throw std::runtime_error(std::string(name) + " is not a number: " + text);
+  if (*end != 0 || value < 1 || value > 1'000'000)
+    throw std::runtime_error(std::string(name) + " is not a number: " + text);
   return static_cast<int>(value);
 }
 

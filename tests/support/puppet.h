@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A running puppet (tests/puppets): a hang, or an innocent crowd, of which the truth is known. Constructing one waits
-// until it stands; destroying it takes all its processes down. For tests; throws std::runtime_error if it does not stand.
+// until it stands; destroying it takes all its processes down. For tests; throws std::runtime_error if it does not
+// stand.
 #pragma once
 
 #include <sys/types.h>

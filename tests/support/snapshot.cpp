@@ -41,8 +41,9 @@ std::string wait_difference(const json& truth, const json& wait) {
   }
   for (const auto& [key, value] : truth["lock"].items()) {
     const json found = wait["lock"].contains(key) ? wait["lock"][key] : json("(absent)");
-    if (found != value) return "lock " + std::string(key) + " of " + thread_of(wait).dump() + " is " + found.dump() +
-                               " instead of " + value.dump();
+    if (found != value)
+      return "lock " + std::string(key) + " of " + thread_of(wait).dump() + " is " + found.dump() + " instead of " +
+             value.dump();
   }
   if (wait.value("timed", false) != truth.value("timed", false)) return "timed is wrong of " + thread_of(wait).dump();
   return {};
@@ -84,7 +85,8 @@ std::string set_difference(const char* what, const json& truth, const json& wait
     return std::to_string(waits.size()) + ' ' + what + " instead of " + std::to_string(truth.size());
   }
   for (const json& entry : truth) {
-    const auto found = std::ranges::find_if(waits, [&](const json& w) { return thread_of(w) == thread_of_truth(entry); });
+    const auto found =
+        std::ranges::find_if(waits, [&](const json& w) { return thread_of(w) == thread_of_truth(entry); });
     if (found == waits.end()) return std::string(what) + " lack " + entry.dump();
     if (const std::string differs = wait_difference(entry, *found); !differs.empty()) return differs;
   }
@@ -151,8 +153,8 @@ std::string difference(const json& truth, const json& finding) {
     }
   }
   for (const std::string& found :
-       {any_knot_difference(truth, finding),
-        set_difference("waiters", truth["waiters"], list_of(finding, "waiters")), holders_difference(truth, finding)}) {
+       {any_knot_difference(truth, finding), set_difference("waiters", truth["waiters"], list_of(finding, "waiters")),
+        holders_difference(truth, finding)}) {
     if (!found.empty()) return found;
   }
   return {};

@@ -254,6 +254,23 @@ TEST(ProcSource, AProcessThatIsNotThereHasNoThreads) {
   EXPECT_TRUE(sample->threads.empty());
 }
 
+TEST(ProcSource, KernelThreadsAndTheReaderItselfAreLeftOut) {
+  const LiveChild child([](Board&) {});
+  const auto sample = source_of({})->sample();
+  ASSERT_TRUE(sample);
+  const auto seen = [&](pid_t pid) {
+    return std::ranges::find(sample->threads, pid, &Thread::pid) != sample->threads.end();
+  };
+  EXPECT_TRUE(seen(child.pid()));
+  EXPECT_FALSE(seen(::getpid()));
+  FileReader reader;
+  const UniqueFd proc(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const auto text = reader.read(proc.get(), "2/stat");
+  const auto kthreadd = text ? parse_stat(*text) : std::nullopt;
+  if (!kthreadd || !kthreadd->kernel_thread) GTEST_SKIP() << "no kernel threads in this PID namespace";
+  EXPECT_FALSE(seen(2));
+}
+
 // One file on which locks are taken, without a name that could stay behind.
 int open_again(int fd, int flags) { return ::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), flags | O_CLOEXEC); }
 
