@@ -63,6 +63,8 @@ ProcessMemory::Mapping LiveMemory::find_mapping(pid_t pid, const SharedPlace& pl
       auto& kept = known->second.emplace();
       std::ranges::copy_if(maps->mappings(), std::back_inserter(kept),
                            [](const auto& mapping) { return mapping.shared && mapping.file.ino != 0; });
+    } else if (reader_.failure() == FileReader::Failure::gone) {
+      known->second.emplace();  // it has ended: it maps nothing any more
     }
   }
   if (!known->second) return Mapping::unknown;

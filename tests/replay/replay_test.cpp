@@ -62,7 +62,7 @@ TEST_P(Replay, GivesTheFindingsThatItWasSavedWith) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Traces, Replay, testing::ValuesIn(trace_names()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& trace) { return trace.param; });
 
 TEST(ReplayTraces, AreThere) { EXPECT_GE(trace_names().size(), 20u); }
 

@@ -129,6 +129,28 @@ class Reference {
     return result;
   }
 
+  // Stuck waits of the same process that come to this one over holders who are written down; not for an end.
+  [[nodiscard]] std::set<std::size_t> those_behind(std::size_t w) const {
+    std::set<std::size_t> behind;
+    for (bool grew = true; grew;) {
+      grew = false;
+      for (const std::size_t v : stuck) {
+        if (v == w || behind.contains(v)) continue;
+        for (const Obstacle& o : waits_[v].obstacles) {
+          if (o.candidates || !holds(v, o, stuck)) continue;
+          const auto next = leads_to(v, o);
+          const bool comes = next.contains(w) || std::ranges::any_of(next, [&](std::size_t n) { return behind.contains(n); });
+          if (comes) grew = behind.insert(v).second || grew;
+        }
+      }
+    }
+    std::erase_if(behind, [&](std::size_t v) {
+      return threads_[waits_[v].thread].pid != threads_[waits_[w].thread].pid || waits_[v].kind == LockKind::join ||
+             waits_[v].kind == LockKind::child;
+    });
+    return behind;
+  }
+
   [[nodiscard]] std::set<std::size_t> leads_to(std::size_t w, const Obstacle& o) const {
     const Wait& wait = waits_[w];
     std::set<std::size_t> result;
@@ -144,6 +166,7 @@ class Reference {
         if (v != w) (waits_[v].lock == wait.lock ? here : result).insert(v);
       }
     }
+    if (result.empty()) result = those_behind(w);
     if (!result.empty()) return result;
     const auto writes_too = [&](std::size_t v) {
       return waits_[v].mode == Mode::exclusive && waits_[v].reader_count.value_or(0) > 1 &&
