@@ -10,6 +10,20 @@
 namespace lockscope {
 namespace {
 
+// Detectors know a file by its number, "inode 17"; people know it by its path.
+void put_path(std::string& text, std::uint64_t inode, const std::string& path) {
+  const std::string number = "inode " + std::to_string(inode);
+  for (std::size_t at = 0; (at = text.find(number, at)) != std::string::npos;) {
+    const std::size_t end = at + number.size();
+    if (end < text.size() && text[end] >= '0' && text[end] <= '9') {
+      at = end;
+      continue;
+    }
+    text.replace(at, number.size(), path);
+    at += path.size();
+  }
+}
+
 class Describer {
  public:
   Describer(const Judgement& judgement, Attribution* attribution)
@@ -54,6 +68,13 @@ class Describer {
     } else if (out.cycle.size() == 1) {
       out.lock = out.cycle.front().lock;
       out.holders = out.cycle.front().holders;
+    }
+    for (const auto* waits : {&out.cycle, &out.waiters}) {
+      for (const WaitDescription& w : *waits) {
+        if (!w.lock.file || !w.lock.path || w.lock.scope != LockDescription::Scope::file) continue;
+        put_path(out.summary, w.lock.file->ino, *w.lock.path);
+        put_path(out.hint, w.lock.file->ino, *w.lock.path);
+      }
     }
     return out;
   }
