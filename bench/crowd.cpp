@@ -57,8 +57,8 @@ bool asleep(pid_t tid) {
   pthread_attr_setguardsize(&attributes, 0);
   for (int i = 1; i <= count; ++i) {
     pthread_t thread;
-    if (const int error = pthread_create(&thread, &attributes, wait_in_line,
-                                         reinterpret_cast<void*>(static_cast<std::intptr_t>(i)));
+    if (const int error =
+            pthread_create(&thread, &attributes, wait_in_line, reinterpret_cast<void*>(static_cast<std::intptr_t>(i)));
         error != 0) {
       std::fprintf(stderr, "crowd: thread %d: %s\n", i, std::strerror(error));
       ::_exit(1);

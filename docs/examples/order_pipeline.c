@@ -2,9 +2,9 @@
 // usage: order_pipeline DIRECTORY
 //
 // Two processes of a warehouse that wait for each other for ever. The stock is a table in memory that both map, with a
-// process-shared mutex in it; the orders are a file, locked with flock(). Receiving locks the stock and then the orders,
-// shipping the orders and then the stock. Neither lock knows of the other, so no mutex type, no EDEADLK and no kernel
-// message tells: this is what `lockscope snapshot` is for.
+// process-shared mutex in it; the orders are a file, locked with flock(). Receiving locks the stock and then the
+// orders, shipping the orders and then the stock. Neither lock knows of the other, so no mutex type, no EDEADLK and no
+// kernel message tells: this is what `lockscope snapshot` is for.
 //
 // Such a program runs well for months, until both are between their two locks at one moment. The barrier makes that
 // moment certain. Prints the two process ids and hangs; ends when it is killed, and the child with it.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes JSON as it is told, value by value, so that a report of any length needs one line's memory. Pretty-printed, two
-// spaces a level. Assumes balanced calls (asserted) and keys that are plain ASCII; strings may be any bytes: what is not
-// UTF-8 becomes U+FFFD, what acts on a terminal becomes \uXXXX. For the exporters. About 100 ns a value.
+// Writes JSON as it is told, value by value, so that a report of any length needs one line's memory. Pretty-printed,
+// two spaces a level. Assumes balanced calls (asserted) and keys that are plain ASCII; strings may be any bytes: what
+// is not UTF-8 becomes U+FFFD, what acts on a terminal becomes \uXXXX. For the exporters. About 100 ns a value.
 #pragma once
 
 #include <concepts>

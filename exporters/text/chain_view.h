@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Wait chains as trees, holder at the root, and the waits whose holder is not known as counts. Wide fans, deep chains and
-// long lists are cut, with the count of what is not shown: at most about 150 lines. For exporters/text only.
+// Wait chains as trees, holder at the root, and the waits whose holder is not known as counts. Wide fans, deep chains
+// and long lists are cut, with the count of what is not shown: at most about 150 lines. For exporters/text only.
 #pragma once
 
 #include "exporters/text/painter.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One finding as people read it: badge, summary, the cycle drawn as a ring or the lock with its holders and waiters, the
-// threads behind it, what to do. At most about 100 lines however large the finding is. For exporters/text only.
+// One finding as people read it: badge, summary, the cycle drawn as a ring or the lock with its holders and waiters,
+// the threads behind it, what to do. At most about 100 lines however large the finding is. For exporters/text only.
 #pragma once
 
 #include <string>

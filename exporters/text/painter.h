@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the text exporter writes lines: colour if asked for, words wrapped to the width. Assumes that what it is given is
-// escaped already. For exporters/text only.
+// Where the text exporter writes lines: colour if asked for, words wrapped to the width. Assumes that what it is given
+// is escaped already. For exporters/text only.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads, locks, holders and waits in words. Everything that comes from a watched process is escaped and shortened here,
-// once; the results are safe to print. For exporters/text only; a few microseconds each.
+// Threads, locks, holders and waits in words. Everything that comes from a watched process is escaped and shortened
+// here, once; the results are safe to print. For exporters/text only; a few microseconds each.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +26,8 @@ enum class Detail {
 [[nodiscard]] Phrase thread_phrase(const ThreadDescription& thread, Detail detail, const Painter& painter,
                                    std::size_t columns);
 
-// "mutex 0x7f00 (shared memory /dev/shm/orders + 64)", "flock /var/lock/orders.lock (exclusive)", "the end of a thread".
-// The path is shortened to what `columns` leaves, but never below a readable rest.
+// "mutex 0x7f00 (shared memory /dev/shm/orders + 64)", "flock /var/lock/orders.lock (exclusive)", "the end of a
+// thread". The path is shortened to what `columns` leaves, but never below a readable rest.
 [[nodiscard]] std::string lock_phrase(const LockDescription& lock, Mode mode, std::size_t columns);
 
 // The same lock without what a waiter wants of it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The report for people in an incident: findings first, then who waits for whom, then what was not seen. Every string of
-// a watched process is escaped; the length is bounded however large the host is. About 1 us a wait.
+// The report for people in an incident: findings first, then who waits for whom, then what was not seen. Every string
+// of a watched process is escaped; the length is bounded however large the host is. About 1 us a wait.
 #pragma once
 
 #include "lockscope/exporter.h"

@@ -19,7 +19,7 @@ struct Thresholds {
 
 // Two looks at one host, compared and solved once for all detectors.
 struct SampleView {
-  const Sample& sample;       // the later look
+  const Sample& sample;  // the later look
   const WaitForGraph& graph;
   WaitForGraph::Solution proof;
   WaitForGraph::Solution timeouts;

@@ -12,8 +12,7 @@ namespace lockscope {
 class Fnv1a {
  public:
   template <class T>
-    requires std::is_integral_v<T> || std::is_enum_v<T>
-  Fnv1a& add(T value) {
+  requires std::is_integral_v<T> || std::is_enum_v<T> Fnv1a& add(T value) {
     auto bits = static_cast<std::uint64_t>(value);
     for (int i = 0; i < 8; ++i, bits >>= 8) byte(static_cast<std::uint8_t>(bits));
     return *this;

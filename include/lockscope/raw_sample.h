@@ -49,13 +49,13 @@ struct Thread {
 
 // Which code made the system call: what the address of the instruction tells (src/source/code_modules.h).
 enum class CodePlace {
-  unknown,              // no file mapping could be read, or a statically linked program
-  libc,                 // glibc's libc, libpthread or loader
-  libc_syscall,         // syscall(2) of glibc or musl: the caller speaks futex itself
-  libc_private_lock,    // glibc __lll_lock_wait_private: stdio, malloc and other internal locks
-  libc_lock,            // glibc __lll_lock_wait: a pthread mutex
+  unknown,            // no file mapping could be read, or a statically linked program
+  libc,               // glibc's libc, libpthread or loader
+  libc_syscall,       // syscall(2) of glibc or musl: the caller speaks futex itself
+  libc_private_lock,  // glibc __lll_lock_wait_private: stdio, malloc and other internal locks
+  libc_lock,          // glibc __lll_lock_wait: a pthread mutex
   musl,
-  other,                // a file that is no C library, or no file at all: not a primitive of libc
+  other,  // a file that is no C library, or no file at all: not a primitive of libc
 };
 
 enum class LibcKind { unknown, glibc, musl };
@@ -145,12 +145,12 @@ struct Coverage {
 };
 
 struct RawSample {
-  std::string source;  // "bpf", "proc", "replay"
+  std::string source;          // "bpf", "proc", "replay"
   std::uint64_t taken_ns = 0;  // CLOCK_BOOTTIME at the start of the look
   std::uint64_t duration_ns = 0;
-  std::uint64_t realtime_offset_ns = 0;  // CLOCK_REALTIME minus CLOCK_BOOTTIME
+  std::uint64_t realtime_offset_ns = 0;   // CLOCK_REALTIME minus CLOCK_BOOTTIME
   std::uint64_t monotonic_offset_ns = 0;  // CLOCK_BOOTTIME minus CLOCK_MONOTONIC
-  bool sees_all_pids = false;  // in the initial PID namespace, with every process in sight
+  bool sees_all_pids = false;             // in the initial PID namespace, with every process in sight
   std::vector<Thread> threads;  // sorted by (pid, tid): a process is a contiguous range, its first the leader if alive
   std::vector<RawWait> waits;   // in the order of threads
   std::vector<FileLock> file_locks;

@@ -33,8 +33,11 @@ struct LockDescription {
   std::optional<std::uint64_t> address;  // in the waiter's address space
   std::optional<std::string> path;
   std::optional<FileId> file;
-  std::optional<std::uint64_t> offset;   // of a shared lock in its file
-  struct Range { std::uint64_t start = 0; std::optional<std::uint64_t> end; };  // no end: to the end of the file
+  std::optional<std::uint64_t> offset;  // of a shared lock in its file
+  struct Range {
+    std::uint64_t start = 0;
+    std::optional<std::uint64_t> end;
+  };  // no end: to the end of the file
   std::optional<Range> range;
   std::optional<std::uint32_t> reader_count;
   std::optional<std::uint64_t> mutex_address;  // condition wait: the mutex it takes again

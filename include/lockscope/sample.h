@@ -34,8 +34,8 @@ enum class LockKind {
   posix,
   ofd,
   sysv_sem,
-  child,   // a parent waits for a child process
-  futex,   // a word of some other library: owner never known
+  child,  // a parent waits for a child process
+  futex,  // a word of some other library: owner never known
 };
 [[nodiscard]] const char* name_of(LockKind kind);  // as in JSON and metrics: "mutex", "recursive_mutex", …
 
@@ -93,9 +93,9 @@ struct Obstacle {
 // Why an owner that the lock's memory names is not there.
 enum class OwnerGone {
   no,
-  exited,          // its thread or process has ended
-  before_fork,     // the lock was copied, held, by fork()
-  not_recoverable, // robust mutex in an inconsistent state that nobody can repair
+  exited,           // its thread or process has ended
+  before_fork,      // the lock was copied, held, by fork()
+  not_recoverable,  // robust mutex in an inconsistent state that nobody can repair
 };
 
 struct Wait {
@@ -103,12 +103,12 @@ struct Wait {
   LockKind kind = LockKind::futex;
   Mode mode = Mode::exclusive;
   LockId lock;
-  std::optional<std::uint64_t> address;       // in the waiter's address space
+  std::optional<std::uint64_t> address;  // in the waiter's address space
   bool process_shared = false;
-  std::vector<Obstacle> obstacles;            // empty: nobody known
-  bool timed = false;                         // the call has a timeout, or a timer may interrupt it
-  std::optional<std::uint64_t> deadline_ns;   // CLOCK_BOOTTIME, where the timeout could be read
-  std::optional<std::uint64_t> blocked_ns;    // lower bound
+  std::vector<Obstacle> obstacles;           // empty: nobody known
+  bool timed = false;                        // the call has a timeout, or a timer may interrupt it
+  std::optional<std::uint64_t> deadline_ns;  // CLOCK_BOOTTIME, where the timeout could be read
+  std::optional<std::uint64_t> blocked_ns;   // lower bound
   OwnerGone owner_gone = OwnerGone::no;
   std::optional<pid_t> gone_owner;            // the number that the memory names, in the waiter's namespace
   bool owner_enforced = false;                // only the owner can unlock: recursive, errorcheck, robust, PI

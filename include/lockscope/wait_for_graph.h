@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who is stuck for good, in which knots, and who stands behind them. Pure: no clock, no kernel, no recursion. Built by the pipeline from two looks, read by the detectors. Implementation: src/model/.
+// Who is stuck for good, in which knots, and who stands behind them. Pure: no clock, no kernel, no recursion. Built by
+// the pipeline from two looks, read by the detectors. Implementation: src/model/.
 //
-// Method. A wait ends when each of its obstacles is removed by one of those who can (all-of over any-of). Start from all
-// threads whose wait stands, strike out each that could still move, repeat until nothing changes: what remains is the
-// greatest fixpoint, the threads that can never move again (Knapp, "Deadlock detection in distributed databases", ACM
-// Computing Surveys 19(4), 1987: the AND-OR model). Knots are the strongly connected components of what remains
+// Method. A wait ends when each of its obstacles is removed by one of those who can (all-of over any-of). Start from
+// all threads whose wait stands, strike out each that could still move, repeat until nothing changes: what remains is
+// the greatest fixpoint, the threads that can never move again (Knapp, "Deadlock detection in distributed databases",
+// ACM Computing Surveys 19(4), 1987: the AND-OR model). Knots are the strongly connected components of what remains
 // (Tarjan 1972). Linear in threads and edges.
 #pragma once
 

@@ -145,7 +145,7 @@ class Describer {
   [[nodiscard]] LockDescription lock(const Wait& w) {
     LockDescription out;
     out.kind = w.kind;
-    out.scope = w.file_lock         ? LockDescription::Scope::file
+    out.scope = w.file_lock        ? LockDescription::Scope::file
                 : w.process_shared ? LockDescription::Scope::process_shared
                                    : LockDescription::Scope::process_private;
     out.address = w.address;

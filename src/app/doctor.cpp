@@ -139,9 +139,7 @@ void check_libc(std::vector<Check>& checks) {
   for (const SelfTest::Item& item : test->items()) {
     const std::string name = std::string("self-test: ") + item.what;
     switch (item.outcome) {
-      case SelfTest::Outcome::right:
-        checks.push_back({name, Verdict::works, libc + ", by " + look->source, ""});
-        break;
+      case SelfTest::Outcome::right: checks.push_back({name, Verdict::works, libc + ", by " + look->source, ""}); break;
       case SelfTest::Outcome::wrong:
         checks.push_back({name, Verdict::missing, libc + ": " + item.detail,
                           "owners of this kind are not believed on this host; please report it"});

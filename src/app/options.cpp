@@ -68,8 +68,10 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
 
   SnapshotOptions snapshot;
   CLI::App& snapshot_app = *app.add_subcommand("snapshot", "one look at the host now: findings, then wait chains");
-  snapshot_app.add_option("--pid", snapshot.pids, "show only what involves this process (repeatable); the rest of the "
-                                                  "host still serves as evidence")
+  snapshot_app
+      .add_option("--pid", snapshot.pids,
+                  "show only what involves this process (repeatable); the rest of the "
+                  "host still serves as evidence")
       ->check(CLI::PositiveNumber)
       ->type_name("PID")
       ->allow_extra_args(false);
@@ -85,8 +87,9 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   CLI::App& doctor_app = *app.add_subcommand("doctor", "what works on this host, what does not, and what to do");
   doctor_app.add_flag("--json", doctor.common.json, "the same as JSON");
   doctor_app.add_flag("--no-color", doctor.common.no_color, "no colours, also on a terminal");
-  doctor_app.footer("Exit status: 0 'snapshot' can see the whole host; 3 it cannot, and a line above says why.\n\n"
-                    "Examples:\n  sudo lockscope doctor\n");
+  doctor_app.footer(
+      "Exit status: 0 'snapshot' can see the whole host; 3 it cannot, and a line above says why.\n\n"
+      "Examples:\n  sudo lockscope doctor\n");
 
   ReplayOptions replay;
   CLI::App& replay_app = *app.add_subcommand("replay", "judge a saved trace again, on any machine");

@@ -11,9 +11,8 @@ namespace {
 
 // Only a wait whose end somebody known has to bring about can be part of a finding.
 bool worth_confirming(const Sample& sample) {
-  return std::ranges::any_of(sample.waits, [](const Wait& w) {
-    return !w.obstacles.empty() || w.owner_gone != OwnerGone::no;
-  });
+  return std::ranges::any_of(sample.waits,
+                             [](const Wait& w) { return !w.obstacles.empty() || w.owner_gone != OwnerGone::no; });
 }
 
 }  // namespace

@@ -22,9 +22,9 @@ struct LookSettings {
 // What two looks showed. `now` is the later look, or the only one where the first had nothing to confirm.
 struct Judgement {
   Sample now;
-  std::vector<bool> standing;         // by now.waits
+  std::vector<bool> standing;          // by now.waits
   std::chrono::nanoseconds between{};  // from look to look; 0: one look sufficed
-  std::vector<Finding> findings;      // indices point into `now`
+  std::vector<Finding> findings;       // indices point into `now`
 };
 
 // Sees each look before it is classified: the self-test takes its own threads out of the first, a recorder keeps both.

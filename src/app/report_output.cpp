@@ -33,7 +33,8 @@ void say(const char* level, const std::string& text) { std::fprintf(stderr, "loc
 
 int write_report(const Report& report, const CommonOptions& options, bool all) {
   const auto exporter = make_exporter(options.json ? "json" : "text");
-  const ExportOptions how{.color = color_wanted(options), .width = terminal_width(), .quiet = options.quiet, .all = all};
+  const ExportOptions how{
+      .color = color_wanted(options), .width = terminal_width(), .quiet = options.quiet, .all = all};
   exporter->write(report, how, std::cout);
   errno = 0;
   std::cout.flush();
@@ -41,8 +42,8 @@ int write_report(const Report& report, const CommonOptions& options, bool all) {
     say("cannot write to standard output: ", errno != 0 ? std::strerror(errno) : "it was refused");
     return 3;
   }
-  const bool counts = std::ranges::any_of(
-      report.findings, [&](const FindingDescription& f) { return f.severity >= options.fail_on; });
+  const bool counts =
+      std::ranges::any_of(report.findings, [&](const FindingDescription& f) { return f.severity >= options.fail_on; });
   return options.exit_code && counts ? 1 : 0;
 }
 

@@ -87,8 +87,8 @@ bool sleeps_in_futex(pid_t pid, pid_t tid) {
 }
 
 const Wait* wait_of(const Sample& sample, pid_t tid) {
-  const auto it = std::ranges::find_if(sample.waits,
-                                       [&](const Wait& w) { return sample.raw.threads[w.thread].id.tid == tid; });
+  const auto it =
+      std::ranges::find_if(sample.waits, [&](const Wait& w) { return sample.raw.threads[w.thread].id.tid == tid; });
   return it == sample.waits.end() ? nullptr : &*it;
 }
 
@@ -175,7 +175,8 @@ TrustedKinds SelfTest::examine(RawSample& raw, ProcessMemory& memory) {
     } else if (is_right(*wait)) {
       items_.push_back({what, Outcome::right, {}});
     } else {
-      items_.push_back({what, Outcome::wrong, std::string("it was taken for: ") + name_of(wait->kind) + ", its owner was not named"});
+      items_.push_back({what, Outcome::wrong,
+                        std::string("it was taken for: ") + name_of(wait->kind) + ", its owner was not named"});
       trust = false;
     }
   };
@@ -190,7 +191,8 @@ TrustedKinds SelfTest::examine(RawSample& raw, ProcessMemory& memory) {
     return w.kind == LockKind::cond && w.address == address(&never_signalled) &&
            w.needs_mutex == address(&cond_mutex) && w.obstacles.empty();
   });
-  judge("join", child_, trusted.join, [&](const Wait& w) { return w.kind == LockKind::join && names_only(w, holder_); });
+  judge("join", child_, trusted.join,
+        [&](const Wait& w) { return w.kind == LockKind::join && names_only(w, holder_); });
 
   end_child();
   return trusted;

@@ -28,7 +28,8 @@ Result<void> check_pids(const std::vector<pid_t>& pids) {
 void note_self_test(const SelfTest& test, std::vector<std::string>& notes) {
   for (const SelfTest::Item& item : test.items()) {
     if (item.outcome == SelfTest::Outcome::wrong) {
-      notes.push_back(std::string("owners by ") + item.what + " are not believed, because the self-test failed: " + item.detail);
+      notes.push_back(std::string("owners by ") + item.what +
+                      " are not believed, because the self-test failed: " + item.detail);
     }
   }
 }

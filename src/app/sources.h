@@ -13,8 +13,8 @@ namespace lockscope {
 
 struct ChosenSource {
   std::unique_ptr<Source> source;
-  LiveMemory* memory = nullptr;     // of the source: its log can be saved
-  std::vector<std::string> notes;   // what the choice costs: for the report and standard error
+  LiveMemory* memory = nullptr;    // of the source: its log can be saved
+  std::vector<std::string> notes;  // what the choice costs: for the report and standard error
 };
 
 // BPF where it is allowed, else /proc, saying why. Error: neither can be had.

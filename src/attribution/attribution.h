@@ -4,8 +4,8 @@
 // Made once a look by the pipeline, which asks it for the threads and locks that appear in the report; one thread only.
 // A process that has ended, may not be read, or is another one under the same number (its start differs from the
 // thread's) gives absent values, never an error and never the facts of a stranger.
-// Cost: the first thread of a process and each new descriptor about 0.1 ms, the others well under 1 us; the first thread
-// of a user asks the name service, which may be slow where that is a network; a map of memory is read once for
+// Cost: the first thread of a process and each new descriptor about 0.1 ms, the others well under 1 us; the first
+// thread of a user asks the name service, which may be slow where that is a network; a map of memory is read once for
 // consecutive locks of a process, up to 16 MiB of it, and waits for the process' mmap lock.
 #pragma once
 

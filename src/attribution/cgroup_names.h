@@ -15,14 +15,15 @@ namespace lockscope {
 // legacy host, or else any other controller, says more. Absent: no line is understood.
 [[nodiscard]] std::optional<std::string> cgroup_of(std::string_view proc_cgroup);
 
-// The innermost component that is the name of a service, scope, socket, mount or swap unit, as it stands there (\x2d and
-// all); else the innermost slice. So a user's unit comes before the user@N.service around it.
+// The innermost component that is the name of a service, scope, socket, mount or swap unit, as it stands there (\x2d
+// and all); else the innermost slice. So a user's unit comes before the user@N.service around it.
 [[nodiscard]] std::optional<std::string> unit_of(std::string_view cgroup);
 
 // The innermost container, as its own tools call it: the first 12 digits of a 64-digit id (docker ps, podman ps,
 // crictl ps), the name for LXC and systemd-nspawn. The monitors of containers (conmon, lxc.monitor, the nspawn
 // supervisor) are outside of them; a virtual machine is not one.
-// Known: docker, containerd (also below Kubernetes with either cgroup driver, ECS, nerdctl), CRI-O, podman, LXC, nspawn.
+// Known: docker, containerd (also below Kubernetes with either cgroup driver, ECS, nerdctl), CRI-O, podman, LXC,
+// nspawn.
 [[nodiscard]] std::optional<std::string> container_of(std::string_view cgroup);
 
 }  // namespace lockscope

@@ -15,8 +15,8 @@ namespace lockscope {
 // Field 22 of /proc/PID/stat: clock ticks since boot. The name in field 2 may hold blanks and brackets.
 [[nodiscard]] std::optional<std::uint64_t> start_ticks_of(std::string_view stat);
 
-// Whether ticks since boot and nanoseconds since boot can be the same start. The kernel rounds down; one tick is allowed
-// for the source, which may have rounded too.
+// Whether ticks since boot and nanoseconds since boot can be the same start. The kernel rounds down; one tick is
+// allowed for the source, which may have rounded too.
 [[nodiscard]] bool same_start(std::uint64_t ticks, std::uint64_t start_ns, std::uint64_t ticks_per_second);
 
 // The "ino:" line of /proc/PID/fdinfo/N (Linux 5.14 on).

@@ -49,7 +49,8 @@ bool classify_child_wait(const RawSample& raw, const RawWait& wait, ProcessMemor
   out.kind = LockKind::child;
   out.lock.place = ThreadEnd{end.thread};
   out.process_shared = true;
-  out.obstacles.push_back({.any_of = {end}, .known = waits_for_end, .candidates = false, .likely = {}, .evidence = Evidence::kernel});
+  out.obstacles.push_back(
+      {.any_of = {end}, .known = waits_for_end, .candidates = false, .likely = {}, .evidence = Evidence::kernel});
   return true;
 }
 

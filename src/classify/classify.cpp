@@ -40,8 +40,7 @@ std::uint64_t fingerprint(const Thread& t, const RawWait& w) {
 
 class Classifier {
  public:
-  Classifier(RawSample raw, ProcessMemory& memory, const TrustedKinds& trusted)
-      : memory_(memory), trusted_(trusted) {
+  Classifier(RawSample raw, ProcessMemory& memory, const TrustedKinds& trusted) : memory_(memory), trusted_(trusted) {
     sample_.raw = std::move(raw);
     sample_.raw.coverage.threads_waiting = sample_.raw.waits.size();
   }
@@ -68,8 +67,7 @@ class Classifier {
     switch (raw.syscall) {
       case kFutex:
       case kFutexWait:
-      case kFutexWaitv:
-        return classify_futex_wait(raw, thread, numbers, wait);
+      case kFutexWaitv: return classify_futex_wait(raw, thread, numbers, wait);
       case kFlock:
       case kFcntl:
         wait.timed = thread.timer_armed;  // the usual way to give these calls a timeout
@@ -77,9 +75,7 @@ class Classifier {
         ++sample_.raw.coverage.lost_events["file lock wait not readable"];
         return false;
       case kWait4:
-      case kWaitid:
-        wait.timed = thread.timer_armed;
-        return classify_child_wait(sample_.raw, raw, memory_, wait);
+      case kWaitid: wait.timed = thread.timer_armed; return classify_child_wait(sample_.raw, raw, memory_, wait);
       case kSemop:
       case kSemtimedop:
         wait.kind = LockKind::sysv_sem;
@@ -87,8 +83,7 @@ class Classifier {
         wait.process_shared = true;
         wait.timed = thread.timer_armed || (raw.syscall == kSemtimedop && raw.args[3] != 0);
         return true;
-      default:
-        return false;
+      default: return false;
     }
   }
 
@@ -124,12 +119,9 @@ class Classifier {
       case LockKind::adaptive_mutex:
       case LockKind::robust_mutex:
       case LockKind::priority_protect_mutex:
-      case LockKind::loader:
-        return trusted_.mutex;
-      case LockKind::rwlock:
-        return trusted_.rwlock;
-      case LockKind::join:
-        return trusted_.join;
+      case LockKind::loader: return trusted_.mutex;
+      case LockKind::rwlock: return trusted_.rwlock;
+      case LockKind::join: return trusted_.join;
       case LockKind::pi_mutex:  // the kernel's own layout
       case LockKind::cond:
       case LockKind::sem:
@@ -142,8 +134,7 @@ class Classifier {
       case LockKind::ofd:
       case LockKind::sysv_sem:
       case LockKind::child:
-      case LockKind::futex:
-        return true;
+      case LockKind::futex: return true;
     }
     return true;
   }

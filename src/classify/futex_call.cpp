@@ -13,7 +13,7 @@ constexpr std::int64_t kFutex = 202;
 constexpr std::int64_t kRestartSyscall = 219;
 constexpr std::int64_t kFutexWaitv = 449;
 constexpr std::int64_t kFutexWait = 455;
-constexpr int kLockPi2 = 13;                 // FUTEX_LOCK_PI2, Linux 5.14
+constexpr int kLockPi2 = 13;                   // FUTEX_LOCK_PI2, Linux 5.14
 constexpr std::uint32_t kFutex2Private = 128;  // FUTEX2_PRIVATE
 
 // struct futex_waitv of include/uapi/linux/futex.h
@@ -36,9 +36,7 @@ std::optional<FutexCall> decode_futex(const RawWait& wait) {
   call.timed = wait.args[3] != 0;
   const FutexClock absolute = (op & FUTEX_CLOCK_REALTIME) != 0 ? FutexClock::realtime : FutexClock::monotonic;
   switch (static_cast<int>(op & static_cast<std::uint32_t>(FUTEX_CMD_MASK))) {
-    case FUTEX_WAIT:
-      call.clock = FutexClock::relative;
-      break;
+    case FUTEX_WAIT: call.clock = FutexClock::relative; break;
     case FUTEX_WAIT_BITSET:
       call.bitset = true;
       call.clock = absolute;
@@ -56,8 +54,7 @@ std::optional<FutexCall> decode_futex(const RawWait& wait) {
       call.second_word = wait.args[4];
       call.clock = absolute;
       break;
-    default:
-      return std::nullopt;
+    default: return std::nullopt;
   }
   return call;
 }
@@ -109,10 +106,8 @@ std::optional<std::uint64_t> deadline_of(const FutexCall& call, const RawWait& w
   if (!call.timed || !call.timeout_ns || *call.timeout_ns >= never) return std::nullopt;
   const std::uint64_t timeout = *call.timeout_ns;
   switch (call.clock) {
-    case FutexClock::monotonic:
-      return timeout + sample.monotonic_offset_ns;
-    case FutexClock::realtime:
-      return timeout > sample.realtime_offset_ns ? timeout - sample.realtime_offset_ns : 0;
+    case FutexClock::monotonic: return timeout + sample.monotonic_offset_ns;
+    case FutexClock::realtime: return timeout > sample.realtime_offset_ns ? timeout - sample.realtime_offset_ns : 0;
     case FutexClock::relative: {
       // A restarted call counts from its first start, which nobody remembers.
       const auto blocked = sample.threads[wait.thread].blocked_ns;

@@ -31,12 +31,8 @@ struct Mutex {
   bool listed;
 
   explicit Mutex(const FutexScene& s)
-      : count(s.u32(4)),
-        owner(s.u32(8)),
-        users(s.u32(12)),
-        kind(s.u32(16)),
-        spins(static_cast<std::uint16_t>(s.u32(20))),
-        elision(static_cast<std::uint16_t>(s.u32(20) >> 16)),
+      : count(s.u32(4)), owner(s.u32(8)), users(s.u32(12)), kind(s.u32(16)),
+        spins(static_cast<std::uint16_t>(s.u32(20))), elision(static_cast<std::uint16_t>(s.u32(20) >> 16)),
         listed(s.u64(24) != 0 || s.u64(32) != 0) {}
 
   [[nodiscard]] std::uint32_t type() const { return kind & kTypeMask; }

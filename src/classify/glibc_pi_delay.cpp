@@ -64,8 +64,8 @@ std::vector<std::uint64_t> kept_twice(const FutexScene& s) {
 }  // namespace
 
 std::optional<FutexVerdict> glibc_pi_delay(const FutexScene& s) {
-  const bool anonymous_zero = s.call.bitset && !s.call.timed && s.call.expected == 0 && s.has(0, 4) &&
-                              s.word() == 0 && s.call.word >= s.wait.sp && s.call.word - s.wait.sp < kMaxFrames;
+  const bool anonymous_zero = s.call.bitset && !s.call.timed && s.call.expected == 0 && s.has(0, 4) && s.word() == 0 &&
+                              s.call.word >= s.wait.sp && s.call.word - s.wait.sp < kMaxFrames;
   if (!anonymous_zero || glibc_semaphore(s)) return std::nullopt;
   std::vector<std::uint64_t> candidates = kept_twice(s);
   for (const std::uint64_t value : saved_registers(s)) candidates.push_back(value - kKindOffset);

@@ -17,13 +17,8 @@ struct RwLock {
   bool padded;
 
   RwLock(const FutexScene& s, std::int64_t base)
-      : readers(s.u32(base)),
-        writers(s.u32(base + 4)),
-        phase_futex(s.u32(base + 8)),
-        writers_futex(s.u32(base + 12)),
-        cur_writer(s.u32(base + 24)),
-        shared(s.u32(base + 28)),
-        flags(s.u32(base + 48)),
+      : readers(s.u32(base)), writers(s.u32(base + 4)), phase_futex(s.u32(base + 8)), writers_futex(s.u32(base + 12)),
+        cur_writer(s.u32(base + 24)), shared(s.u32(base + 28)), flags(s.u32(base + 48)),
         padded(s.u64(base + 16) == 0 && s.u64(base + 32) == 0 && s.u64(base + 40) == 0) {}
 
   [[nodiscard]] std::uint32_t reader_count() const { return readers >> kReaderShift; }
@@ -39,9 +34,10 @@ struct Reading {
 std::optional<RwLock> rwlock_at(const FutexScene& s, std::int64_t base) {
   if (!s.has(base, 52)) return std::nullopt;
   const RwLock l(s, base);
-  const bool plausible = l.padded && l.shared == (s.call.is_private ? 0U : 1U) && l.flags <= kPreferWriterNonrecursive &&
-                         l.phase_futex <= 3 && l.writers_futex <= 3 && (l.writers & 0x7fffffff) <= kMaxCount &&
-                         l.reader_count() <= kMaxCount && l.cur_writer <= kMaxTid;
+  const bool plausible = l.padded && l.shared == (s.call.is_private ? 0U : 1U) &&
+                         l.flags <= kPreferWriterNonrecursive && l.phase_futex <= 3 && l.writers_futex <= 3 &&
+                         (l.writers & 0x7fffffff) <= kMaxCount && l.reader_count() <= kMaxCount &&
+                         l.cur_writer <= kMaxTid;
   if (!plausible) return std::nullopt;
   return l;
 }
@@ -138,8 +134,8 @@ std::optional<FutexVerdict> glibc_rwlock(const FutexScene& s) {
   if (s.wait.code == CodePlace::libc_lock || s.wait.code == CodePlace::libc_private_lock) return std::nullopt;
   // The fields of one lock, read from the wrong start, can pass for another: take the reading that agrees best.
   std::optional<Reading> best;
-  for (const auto& reading : {reader_behind_writer(s), writer_behind_readers(s), writer_behind_writer(s),
-                              reader_behind_readers(s)}) {
+  for (const auto& reading :
+       {reader_behind_writer(s), writer_behind_readers(s), writer_behind_writer(s), reader_behind_readers(s)}) {
     if (reading && (!best || reading->agreement > best->agreement)) best = reading;
   }
   if (!best) return std::nullopt;

@@ -48,8 +48,7 @@ class ReaderSearch {
   // Who waits for the end of a thread has its argument on the stack: the lock, as often as not.
   [[nodiscard]] bool ends_with_another(std::size_t thread) const {
     const auto w = std::ranges::lower_bound(sample_.waits, thread, {}, &Wait::thread);
-    return w != sample_.waits.end() && w->thread == thread &&
-           (w->kind == LockKind::join || w->kind == LockKind::child);
+    return w != sample_.waits.end() && w->thread == thread && (w->kind == LockKind::join || w->kind == LockKind::child);
   }
 
   [[nodiscard]] bool points_at(const RawWait& raw, pid_t pid, std::uint64_t address) {

@@ -58,8 +58,8 @@ std::optional<FutexVerdict> mutex(const FutexScene& s) {
   const std::uint32_t expected_tid = s.call.expected & kTidMask;
   if (expected_tid == 0 || expected_tid > kMaxTid || !is_listed(s, (type & kShared) == 0)) return std::nullopt;
   const bool robust = (type & kRobust) != 0;
-  const LockKind kind = robust                             ? LockKind::robust_mutex
-                        : (type & kTypeMask) == kRecursive ? LockKind::recursive_mutex
+  const LockKind kind = robust                              ? LockKind::robust_mutex
+                        : (type & kTypeMask) == kRecursive  ? LockKind::recursive_mutex
                         : (type & kTypeMask) == kErrorcheck ? LockKind::errorcheck_mutex
                                                             : LockKind::mutex;
   FutexVerdict v = s.verdict(kind, -4, robust ? "musl mutex, robust" : "musl mutex, owner-checked");
@@ -143,8 +143,7 @@ std::optional<FutexVerdict> ownerless(const FutexScene& s) {
   } else if (s.call.is_private && e == 3) {
     kind = LockKind::once;
     detail = "musl once";
-  } else if (s.call.is_private && e == 2 && s.call.word >= s.wait.sp &&
-             s.call.word - s.wait.sp < kMaxStackDistance) {
+  } else if (s.call.is_private && e == 2 && s.call.word >= s.wait.sp && s.call.word - s.wait.sp < kMaxStackDistance) {
     kind = LockKind::cond;
     detail = "musl condition variable";
   } else {

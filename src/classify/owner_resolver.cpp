@@ -12,11 +12,7 @@ class Resolver {
  public:
   Resolver(const FutexVerdict& verdict, const RawWait& wait, const RawSample& sample, const ThreadNumbers& threads,
            ProcessMemory& memory)
-      : verdict_(verdict),
-        wait_(wait),
-        sample_(sample),
-        waiter_(sample.threads[wait.thread]),
-        threads_(threads),
+      : verdict_(verdict), wait_(wait), sample_(sample), waiter_(sample.threads[wait.thread]), threads_(threads),
         memory_(memory) {}
 
   OwnerResolution resolve() {
@@ -138,9 +134,7 @@ class Resolver {
     return blocked && *blocked <= latest_read && owner.id.start_ns > latest_read - *blocked;
   }
 
-  [[nodiscard]] bool kernel_named_any() const {
-    return verdict_.kind == LockKind::pi_mutex && wait_.pi_owner.tid != 0;
-  }
+  [[nodiscard]] bool kernel_named_any() const { return verdict_.kind == LockKind::pi_mutex && wait_.pi_owner.tid != 0; }
   [[nodiscard]] bool kernel_names(const Thread& t) const { return kernel_named_any() && wait_.pi_owner == t.id; }
 
   [[nodiscard]] ProcessMemory::Mapping mapping_of(pid_t pid) {

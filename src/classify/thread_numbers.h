@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which threads a number in lock memory can mean. User space writes the number that a thread has in its own PID
 // namespace, so it means one thread only together with the memory that it was found in.
-// Built once a look; n log n in threads, three pointers a thread at most. Views only: valid as long as the thread table.
+// Built once a look; n log n in threads, three pointers a thread at most. Views only: valid as long as the thread
+// table.
 #pragma once
 
 #include <sys/types.h>

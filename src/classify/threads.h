@@ -23,8 +23,6 @@ namespace lockscope {
   return {Releaser::Scope::any_thread_of_process, name.pid, name.id};
 }
 
-[[nodiscard]] inline Releaser only(const Thread& thread) {
-  return {Releaser::Scope::thread, thread.pid, thread.id};
-}
+[[nodiscard]] inline Releaser only(const Thread& thread) { return {Releaser::Scope::thread, thread.pid, thread.id}; }
 
 }  // namespace lockscope

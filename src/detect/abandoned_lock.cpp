@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // abandoned_lock: the owner that the lock's memory names is gone, and nobody is left who could unlock it. One finding a
-// lock, with all its waiters and all who wait behind them. Reads the dead ends of the solutions; linear but for sorting.
+// lock, with all its waiters and all who wait behind them. Reads the dead ends of the solutions; linear but for
+// sorting.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -59,10 +60,12 @@ const char* cure_for(OwnerGone gone) {
   switch (gone) {
     case OwnerGone::no:
     case OwnerGone::exited: return "unlock before the thread ends (a guard does), or make the mutex robust";
-    case OwnerGone::before_fork: return "between fork and exec call only async-signal-safe functions, or fork from a "
-                                        "process without threads";
-    case OwnerGone::not_recoverable: return "after EOWNERDEAD repair what the mutex guards and call "
-                                            "pthread_mutex_consistent";
+    case OwnerGone::before_fork:
+      return "between fork and exec call only async-signal-safe functions, or fork from a "
+             "process without threads";
+    case OwnerGone::not_recoverable:
+      return "after EOWNERDEAD repair what the mutex guards and call "
+             "pthread_mutex_consistent";
   }
   std::abort();
 }
@@ -75,8 +78,8 @@ class AbandonedLockDetector final : public Detector {
     const auto proved = abandoned_in(view, view.proof, [](const Wait&) { return true; });
     for (const auto& [lock, what] : proved) findings.push_back(report(view, what, Certainty::proved));
 
-    const auto timed = abandoned_in(view, view.timeouts,
-                                    [&](const Wait& wait) { return wait.timed && times_out_late(view, wait); });
+    const auto timed =
+        abandoned_in(view, view.timeouts, [&](const Wait& wait) { return wait.timed && times_out_late(view, wait); });
     for (const auto& [lock, what] : timed) {
       if (!proved.contains(lock)) findings.push_back(report(view, what, Certainty::until_timeout));
     }

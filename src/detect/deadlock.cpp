@@ -61,8 +61,7 @@ std::string hint_for(const Sample& sample, const JudgedKnot& judged) {
     const auto found = std::ranges::find_if(cycle, [&](std::size_t w) { return sample.waits[w].kind == kind; });
     return found == cycle.end() ? nullptr : &sample.waits[*found];
   };
-  const auto file_lock =
-      std::ranges::find_if(cycle, [&](std::size_t w) { return is_file_lock(sample.waits[w].kind); });
+  const auto file_lock = std::ranges::find_if(cycle, [&](std::size_t w) { return is_file_lock(sample.waits[w].kind); });
 
   if (judged.will_time_out) {
     return "the timeout will end this wait, not its cause: take these locks in the same order everywhere";
@@ -73,23 +72,26 @@ std::string hint_for(const Sample& sample, const JudgedKnot& judged) {
                        names_of(sample, sharers), name_lock(sample, sample.waits[*file_lock]));
   }
   if (const Wait* child = wait_of(LockKind::child)) {
-    return fmt::format("end {}: its parent waits for that and goes on; do not wait for a child while holding a lock "
-                       "that it needs",
-                       names_of(sample, releasing_processes(*child)));
+    return fmt::format(
+        "end {}: its parent waits for that and goes on; do not wait for a child while holding a lock "
+        "that it needs",
+        names_of(sample, releasing_processes(*child)));
   }
-  const std::string restart =
-      fmt::format("nothing inside {} can end this: save the stacks (gdb -p {} -batch -ex 'thread apply all bt'), "
-                  "restart it",
-                  names_of(sample, processes), *processes.begin());
+  const std::string restart = fmt::format(
+      "nothing inside {} can end this: save the stacks (gdb -p {} -batch -ex 'thread apply all bt'), "
+      "restart it",
+      names_of(sample, processes), *processes.begin());
   if (processes.size() > 1) {
     if (wait_of(LockKind::robust_mutex) != nullptr) {
-      return fmt::format("end one of {}: a robust mutex goes on to the next waiter; then take these locks in the same "
-                         "order everywhere",
-                         names_of(sample, processes));
+      return fmt::format(
+          "end one of {}: a robust mutex goes on to the next waiter; then take these locks in the same "
+          "order everywhere",
+          names_of(sample, processes));
     }
-    return fmt::format("restart all of {} together: ending one leaves its process-shared lock locked; then take these "
-                       "locks in the same order everywhere, and make them robust",
-                       names_of(sample, processes));
+    return fmt::format(
+        "restart all of {} together: ending one leaves its process-shared lock locked; then take these "
+        "locks in the same order everywhere, and make them robust",
+        names_of(sample, processes));
   }
   if (wait_of(LockKind::join) != nullptr) {
     return restart + "; do not join a thread while holding a lock that it needs";

@@ -41,9 +41,7 @@ Fingerprint& Fingerprint::add_lock(const Sample& sample, const Wait& wait) {
     Fingerprint& out;
     std::uint64_t pid;
     void operator()(const PrivateWord& word) const { out.add(pid).add(word.address); }
-    void operator()(const SharedPlace& place) const {
-      out.add(place.file.dev).add(place.file.ino).add(place.offset);
-    }
+    void operator()(const SharedPlace& place) const { out.add(place.file.dev).add(place.file.ino).add(place.offset); }
     void operator()(const FileRange& range) const {
       out.add(range.file.dev).add(range.file.ino).add(range.whole ? 1 : 0);
     }

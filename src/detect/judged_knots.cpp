@@ -90,8 +90,7 @@ std::vector<JudgedKnot> judge_knots(const SampleView& view) {
   for (const Knot& knot : view.suspicion.knots) {
     const std::optional<std::uint64_t> age = age_of(view.sample, knot.cycle);
     if (seen.any(knot) || !age || *age < threshold_ns(view)) continue;
-    result.push_back(
-        {.knot = &knot, .confidence = Confidence::likely, .age_ns = age, .rests_on_sleepers = true});
+    result.push_back({.knot = &knot, .confidence = Confidence::likely, .age_ns = age, .rests_on_sleepers = true});
     seen.add(knot);
   }
   return result;

@@ -19,8 +19,8 @@ struct JudgedKnot {
   std::optional<std::uint64_t> age_ns{};  // since when its youngest wait stands: a lower bound
   bool will_time_out = false;
   std::optional<std::uint64_t> times_out_in_ns{};
-  bool rests_on_timed_waits = false;     // only threads that wait with a timeout could still end it
-  bool rests_on_sleepers = false;        // only threads that have slept through both looks could still end it
+  bool rests_on_timed_waits = false;  // only threads that wait with a timeout could still end it
+  bool rests_on_sleepers = false;     // only threads that have slept through both looks could still end it
 };
 
 [[nodiscard]] std::vector<JudgedKnot> judge_knots(const SampleView& view);

@@ -35,8 +35,7 @@ bool can_be_held(LockKind kind) {
     case LockKind::libc_internal:
     case LockKind::flock:
     case LockKind::posix:
-    case LockKind::ofd:
-      return true;
+    case LockKind::ofd: return true;
     case LockKind::cond:
     case LockKind::sem:
     case LockKind::barrier:
@@ -44,8 +43,7 @@ bool can_be_held(LockKind kind) {
     case LockKind::join:
     case LockKind::sysv_sem:
     case LockKind::child:
-    case LockKind::futex:
-      return false;
+    case LockKind::futex: return false;
   }
   std::abort();
 }
@@ -65,12 +63,33 @@ std::string call_words(std::int64_t number) {
     const char* name;
   };
   static constexpr auto calls = std::to_array<Call>({
-      {0, "read"},         {1, "write"},        {7, "poll"},       {17, "pread64"},     {23, "select"},
-      {34, "pause"},       {35, "nanosleep"},   {42, "connect"},   {43, "accept"},      {44, "sendto"},
-      {45, "recvfrom"},    {47, "recvmsg"},     {61, "wait4"},     {72, "fcntl"},       {73, "flock"},
-      {74, "fsync"},       {75, "fdatasync"},   {128, "rt_sigtimedwait"},               {130, "rt_sigsuspend"},
-      {202, "futex"},      {230, "clock_nanosleep"},               {232, "epoll_wait"}, {247, "waitid"},
-      {270, "pselect6"},   {271, "ppoll"},      {281, "epoll_pwait"},                   {288, "accept4"},
+      {0, "read"},
+      {1, "write"},
+      {7, "poll"},
+      {17, "pread64"},
+      {23, "select"},
+      {34, "pause"},
+      {35, "nanosleep"},
+      {42, "connect"},
+      {43, "accept"},
+      {44, "sendto"},
+      {45, "recvfrom"},
+      {47, "recvmsg"},
+      {61, "wait4"},
+      {72, "fcntl"},
+      {73, "flock"},
+      {74, "fsync"},
+      {75, "fdatasync"},
+      {128, "rt_sigtimedwait"},
+      {130, "rt_sigsuspend"},
+      {202, "futex"},
+      {230, "clock_nanosleep"},
+      {232, "epoll_wait"},
+      {247, "waitid"},
+      {270, "pselect6"},
+      {271, "ppoll"},
+      {281, "epoll_pwait"},
+      {288, "accept4"},
   });
   const auto found = std::ranges::find(calls, number, &Call::number);
   return found == calls.end() ? fmt::format("system call {}", number) : found->name;
@@ -235,9 +254,10 @@ class LongHoldDetector final : public Detector {
     finding.hint = hold.stopped
                        ? fmt::format("let it go on (kill -CONT {}, detach the debugger or thaw its cgroup), or end it",
                                      hold.holder.pid)
-                       : fmt::format("see what {} does under the lock (gdb -p {} -batch -ex 'thread apply all bt') and "
-                                     "shorten that",
-                                     holder, hold.holder.pid);
+                       : fmt::format(
+                             "see what {} does under the lock (gdb -p {} -batch -ex 'thread apply all bt') and "
+                             "shorten that",
+                             holder, hold.holder.pid);
     finding.evidence.emplace_back("holder_stopped", hold.stopped);
     finding.evidence.emplace_back("threshold_set", view.thresholds.long_hold_set);
     add_common_evidence(view, hold.waiters, finding);

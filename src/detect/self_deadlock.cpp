@@ -19,9 +19,8 @@ bool holder_is_certain(const Sample& sample, const Wait& wait) {
     for (const Releaser& releaser : obstacle.any_of) {
       if (releaser.scope == Releaser::Scope::thread) {
         if (releaser.thread != self) return false;
-      } else if (std::ranges::any_of(sample.raw.threads, [&](const Thread& t) {
-                   return t.pid == releaser.pid && t.id != self;
-                 })) {
+      } else if (std::ranges::any_of(sample.raw.threads,
+                                     [&](const Thread& t) { return t.pid == releaser.pid && t.id != self; })) {
         return false;
       }
     }

@@ -71,8 +71,8 @@ std::string name_lock(const Sample& sample, const Wait& wait) {
   if (const auto* end = std::get_if<ThreadEnd>(&wait.lock.place)) {
     const Thread* thread = find_thread(sample, end->thread);
     if (thread == nullptr) return fmt::format("{} {}", kind, end->thread.tid);
-    return fmt::format("{} {}", kind, wait.kind == LockKind::child ? name_process(sample, thread->pid)
-                                                                   : name_thread(*thread));
+    return fmt::format("{} {}", kind,
+                       wait.kind == LockKind::child ? name_process(sample, thread->pid) : name_thread(*thread));
   }
   if (const auto* file = std::get_if<FileRange>(&wait.lock.place)) {
     return fmt::format("{} on inode {}{}", kind, file->file.ino, name_range(wait));
@@ -117,8 +117,6 @@ std::set<pid_t> processes_of(const Sample& sample, std::span<const std::size_t> 
   return processes;
 }
 
-bool is_file_lock(LockKind kind) {
-  return kind == LockKind::flock || kind == LockKind::posix || kind == LockKind::ofd;
-}
+bool is_file_lock(LockKind kind) { return kind == LockKind::flock || kind == LockKind::posix || kind == LockKind::ofd; }
 
 }  // namespace lockscope

@@ -134,8 +134,7 @@ class Fixpoint {
 
   // Only where memory or kernel names the owner. Who reads under a rwlock is written nowhere, and a reader may sleep.
   [[nodiscard]] bool lenient(const Wait& wait, const Obstacle& obstacle) const {
-    return rules_.sleepers_may_be_idle &&
-           (!obstacle.candidates || wait.self || wait.owner_gone != OwnerGone::no);
+    return rules_.sleepers_may_be_idle && (!obstacle.candidates || wait.self || wait.owner_gone != OwnerGone::no);
   }
 
   [[nodiscard]] std::size_t helper_of(const Releaser& releaser, bool is_lenient) const {
@@ -176,10 +175,10 @@ class Fixpoint {
   const Sample& sample_;
   const ThreadIndex& index_;
   Rules rules_;
-  std::vector<Ability> ability_;  // by thread, now
-  std::vector<Ability> after_;    // by thread, once its wait is struck out
-  std::vector<bool> stuck_;       // by wait
-  std::vector<Counts> counts_;    // by process
+  std::vector<Ability> ability_;               // by thread, now
+  std::vector<Ability> after_;                 // by thread, once its wait is struck out
+  std::vector<bool> stuck_;                    // by wait
+  std::vector<Counts> counts_;                 // by process
   std::vector<std::size_t> closed_;            // by wait: obstacles that nobody can remove yet
   std::vector<std::size_t> wait_of_obstacle_;  // obstacles are numbered wait by wait
   std::vector<bool> removed_;                  // by obstacle

@@ -6,8 +6,7 @@
 namespace lockscope {
 
 ThreadIndex::ThreadIndex(const Sample& sample)
-    : process_of_(sample.raw.threads.size()),
-      threads_(sample.raw.threads.size()),
+    : process_of_(sample.raw.threads.size()), threads_(sample.raw.threads.size()),
       wait_of_(sample.raw.threads.size(), kNone) {
   const std::vector<Thread>& threads = sample.raw.threads;
   by_id_.reserve(threads.size());

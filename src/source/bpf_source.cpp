@@ -172,8 +172,8 @@ void BpfSource::Parts::fill_all_places(RawSample& sample) {
 
 Result<void> BpfSource::Parts::read_file_locks(RawSample& sample) {
   cost.file_locks_pass_ns = 0;
-  const bool wanted = std::ranges::any_of(
-      sample.waits, [](const RawWait& w) { return w.syscall == kFlock || w.syscall == kFcntl; });
+  const bool wanted =
+      std::ranges::any_of(sample.waits, [](const RawWait& w) { return w.syscall == kFlock || w.syscall == kFcntl; });
   if (!wanted) return {};
   if (locks_error) {
     ++sample.coverage.lost_events["file locks not readable"];

@@ -15,7 +15,8 @@ namespace lockscope {
 
 class BpfSource final : public Source {
  public:
-  // Loads and verifies the programs: about 20 ms. Error unsupported: says which capability or kernel feature is missing.
+  // Loads and verifies the programs: about 20 ms. Error unsupported: says which capability or kernel feature is
+  // missing.
   [[nodiscard]] static Result<std::unique_ptr<BpfSource>> create();
   ~BpfSource() override;
 

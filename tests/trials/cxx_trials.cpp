@@ -44,7 +44,8 @@ void shared_mutex_read(trial* t, int index) {
   auto* m = make<std::shared_mutex>(index);
   set_truth(t, "rwlock", m, have_holder(index, lock<std::shared_mutex>, m));
   t->shared_mode = 1;
-  start_waiter(t, [](trial*, void* p) { static_cast<std::shared_mutex*>(p)->lock_shared(); }, m);
+  start_waiter(
+      t, [](trial*, void* p) { static_cast<std::shared_mutex*>(p)->lock_shared(); }, m);
 }
 
 void condition(trial* t, int index) {
@@ -52,12 +53,13 @@ void condition(trial* t, int index) {
   auto* m = new (place_companion(index, sizeof(std::mutex))) std::mutex();
   set_truth(t, "cond", c, 0);
   t->needs_mutex = reinterpret_cast<std::uintptr_t>(m);
-  start_waiter(t,
-               [](trial* of, void* p) {
-                 std::unique_lock held(*reinterpret_cast<std::mutex*>(of->needs_mutex));
-                 static_cast<std::condition_variable*>(p)->wait(held);
-               },
-               c);
+  start_waiter(
+      t,
+      [](trial* of, void* p) {
+        std::unique_lock held(*reinterpret_cast<std::mutex*>(of->needs_mutex));
+        static_cast<std::condition_variable*>(p)->wait(held);
+      },
+      c);
 }
 
 // A guard of a function's static variable cannot be placed: the calls that the compiler makes are made by hand.
@@ -66,9 +68,11 @@ extern "C" int __cxa_guard_acquire(std::uint64_t*);
 void guard(trial* t, int index) {
   auto* g = make<std::uint64_t>(index);
   *g = 0;
-  have_holder(index, [](void* p) { must(__cxa_guard_acquire(static_cast<std::uint64_t*>(p)) == 1, "guard"); }, g);
+  have_holder(
+      index, [](void* p) { must(__cxa_guard_acquire(static_cast<std::uint64_t*>(p)) == 1, "guard"); }, g);
   set_truth(t, "once", g, 0);
-  start_waiter(t, [](trial*, void* p) { __cxa_guard_acquire(static_cast<std::uint64_t*>(p)); }, g);
+  start_waiter(
+      t, [](trial*, void* p) { __cxa_guard_acquire(static_cast<std::uint64_t*>(p)); }, g);
 }
 
 void atomic_wait(trial* t, int index) {
@@ -76,28 +80,34 @@ void atomic_wait(trial* t, int index) {
   static const int values[] = {0, 1, 2, 3, 4711};
   *a = values[index % 5];
   set_truth(t, "futex", nullptr, 0);
-  start_waiter(t, [](trial*, void* p) {
-    auto* word = static_cast<std::atomic<int>*>(p);
-    for (;;) word->wait(word->load());
-  }, a);
+  start_waiter(
+      t,
+      [](trial*, void* p) {
+        auto* word = static_cast<std::atomic<int>*>(p);
+        for (;;) word->wait(word->load());
+      },
+      a);
 }
 
 void semaphore(trial* t, int index) {
   auto* s = new (place_object(index, sizeof(std::counting_semaphore<100>))) std::counting_semaphore<100>(0);
   set_truth(t, "futex", nullptr, 0);
-  start_waiter(t, [](trial*, void* p) { static_cast<std::counting_semaphore<100>*>(p)->acquire(); }, s);
+  start_waiter(
+      t, [](trial*, void* p) { static_cast<std::counting_semaphore<100>*>(p)->acquire(); }, s);
 }
 
 void latch(trial* t, int index) {
   auto* l = new (place_object(index, sizeof(std::latch))) std::latch(1);
   set_truth(t, "futex", nullptr, 0);
-  start_waiter(t, [](trial*, void* p) { static_cast<std::latch*>(p)->wait(); }, l);
+  start_waiter(
+      t, [](trial*, void* p) { static_cast<std::latch*>(p)->wait(); }, l);
 }
 
 void future(trial* t, int index) {
   auto* p = make<std::promise<int>>(index);
   set_truth(t, "futex", nullptr, 0);
-  start_waiter(t, [](trial*, void* promise) { static_cast<std::promise<int>*>(promise)->get_future().get(); }, p);
+  start_waiter(
+      t, [](trial*, void* promise) { static_cast<std::promise<int>*>(promise)->get_future().get(); }, p);
 }
 
 }  // namespace

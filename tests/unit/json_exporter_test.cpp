@@ -199,7 +199,7 @@ TEST(JsonReport, EndOfAnOpenRangeIsAbsent) {
 }
 
 TEST(JsonReport, SchemaKnowsEveryWord) {
-  const auto path = std::filesystem::path(__FILE__).parent_path() / "../../docs/report.schema.json";
+  const std::filesystem::path path = LOCKSCOPE_SOURCE_DIR "/docs/report.schema.json";
   std::ifstream file(path);
   ASSERT_TRUE(file) << path;
   const json defs = json::parse(file)["$defs"];

@@ -68,7 +68,7 @@ class Reference {
     std::vector<std::size_t> found;
     for (std::size_t t = 0; t < threads_.size(); ++t) {
       const bool match = releaser.scope == Releaser::Scope::thread ? threads_[t].id == releaser.thread
-                                                                    : threads_[t].pid == releaser.pid;
+                                                                   : threads_[t].pid == releaser.pid;
       if (match) found.push_back(t);
     }
     return found;
@@ -89,7 +89,8 @@ class Reference {
         return std::ranges::any_of(threads, free);
       }
       const bool one_stuck = std::ranges::any_of(threads, [&](std::size_t t) { return in(t, set); });
-      return std::ranges::any_of(threads, [&](std::size_t t) { return free(t) && !(one_stuck && sleepers_.contains(t)); });
+      return std::ranges::any_of(threads,
+                                 [&](std::size_t t) { return free(t) && !(one_stuck && sleepers_.contains(t)); });
     });
   }
 
@@ -139,7 +140,8 @@ class Reference {
         for (const Obstacle& o : waits_[v].obstacles) {
           if (o.candidates || !holds(v, o, stuck)) continue;
           const auto next = leads_to(v, o);
-          const bool comes = next.contains(w) || std::ranges::any_of(next, [&](std::size_t n) { return behind.contains(n); });
+          const bool comes =
+              next.contains(w) || std::ranges::any_of(next, [&](std::size_t n) { return behind.contains(n); });
           if (comes) grew = behind.insert(v).second || grew;
         }
       }
@@ -169,8 +171,7 @@ class Reference {
     if (result.empty()) result = those_behind(w);
     if (!result.empty()) return result;
     const auto writes_too = [&](std::size_t v) {
-      return waits_[v].mode == Mode::exclusive && waits_[v].reader_count.value_or(0) > 1 &&
-             waits_[v].lock == wait.lock;
+      return waits_[v].mode == Mode::exclusive && waits_[v].reader_count.value_or(0) > 1 && waits_[v].lock == wait.lock;
     };
     // With one other writer or none besides itself there is no group of writers to lead to.
     if (wait.reader_count.value_or(0) > 1 && std::ranges::count_if(stuck, writes_too) >= 2) {
