@@ -54,8 +54,8 @@ std::optional<std::uint64_t> inode_of(std::string_view fdinfo) {
   return std::nullopt;
 }
 
-std::optional<MappedFile> parse_mapping(std::string_view line) {
-  MappedFile mapping;
+std::optional<MapsLine> parse_mapping(std::string_view line) {
+  MapsLine mapping;
   const auto start = take_number<std::uint64_t>(line, 16);
   if (!start || !take(line, "-")) return std::nullopt;
   const auto end = take_number<std::uint64_t>(line, 16);
@@ -77,7 +77,7 @@ std::optional<MappedFile> parse_mapping(std::string_view line) {
   return mapping;
 }
 
-std::optional<std::string> path_to_show(const MappedFile& mapping) {
+std::optional<std::string> path_to_show(const MapsLine& mapping) {
   if (mapping.file.ino == 0 || !mapping.path.starts_with('/') || mapping.path == "/dev/zero (deleted)") {
     return std::nullopt;
   }

@@ -23,17 +23,17 @@ namespace lockscope {
 [[nodiscard]] std::optional<std::uint64_t> inode_of(std::string_view fdinfo);
 
 // A line of /proc/PID/maps.
-struct MappedFile {
+struct MapsLine {
   std::uint64_t start = 0;
   std::uint64_t end = 0;
   bool shared = false;
   FileId file;            // ino 0: anonymous
   std::string_view path;  // as the kernel writes it: newlines as \012, " (deleted)" behind
 };
-[[nodiscard]] std::optional<MappedFile> parse_mapping(std::string_view line);
+[[nodiscard]] std::optional<MapsLine> parse_mapping(std::string_view line);
 
 // The path under which people can find the file again. Absent for shared anonymous memory, which the kernel shows as
 // "/dev/zero (deleted)", and for what is no file.
-[[nodiscard]] std::optional<std::string> path_to_show(const MappedFile& mapping);
+[[nodiscard]] std::optional<std::string> path_to_show(const MapsLine& mapping);
 
 }  // namespace lockscope
