@@ -9,25 +9,18 @@
 namespace lockscope {
 namespace {
 
-// FNV-1a, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv): no key, the same on every machine. Nothing depends on
-// collisions being hard to make: a process that forges one hides only itself.
-constexpr std::uint64_t kOffsetBasis = 0xcbf29ce484222325U;
-constexpr std::uint64_t kPrime = 0x100000001b3U;
-
 // /proc tells the start of a thread in hundredths of a second, BPF in nanoseconds: what both can say.
 constexpr std::uint64_t kStartUnit = 10'000'000;
 
 }  // namespace
 
-Fingerprint::Fingerprint(std::string_view kind) : hash_(kOffsetBasis) {
-  for (const char c : kind) mix(static_cast<std::uint8_t>(c));
-  mix(0);
+Fingerprint::Fingerprint(std::string_view kind) {
+  for (const char c : kind) hash_.add_byte(static_cast<std::uint8_t>(c));
+  hash_.add_byte(0);
 }
 
-void Fingerprint::mix(std::uint8_t byte) { hash_ = (hash_ ^ byte) * kPrime; }
-
 Fingerprint& Fingerprint::add(std::uint64_t number) {
-  for (unsigned shift = 0; shift < 64; shift += 8) mix(static_cast<std::uint8_t>(number >> shift));
+  hash_.add(number);
   return *this;
 }
 
@@ -52,7 +45,7 @@ Fingerprint& Fingerprint::add_lock(const Sample& sample, const Wait& wait) {
   return *this;
 }
 
-std::string Fingerprint::hex() const { return fmt::format("{:016x}", hash_); }
+std::string Fingerprint::hex() const { return fmt::format("{:016x}", hash_.value()); }
 
 std::string fingerprint_of(std::string_view kind, const Sample& sample, std::span<const std::size_t> waits) {
   std::vector<std::size_t> order(waits.begin(), waits.end());

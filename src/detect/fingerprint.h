@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "lockscope/hash.h"
 #include "lockscope/sample.h"
 
 namespace lockscope {
@@ -24,8 +25,7 @@ class Fingerprint {
   [[nodiscard]] std::string hex() const;  // 16 digits
 
  private:
-  void mix(std::uint8_t byte);
-  std::uint64_t hash_;
+  Fnv1a hash_;
 };
 
 // Of a set of waits: kind, their threads and their locks, whatever their order.
