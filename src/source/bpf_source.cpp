@@ -22,6 +22,7 @@
 #include "source/clocks.h"
 #include "source/code_modules.h"
 #include "source/live_memory.h"
+#include "source/pid_namespace.h"
 #include "source/proc_files.h"
 #include "source/proc_maps.h"
 #include "source/wait_places.h"
@@ -31,7 +32,6 @@ namespace {
 
 constexpr std::int64_t kFlock = 73;
 constexpr std::int64_t kFcntl = 72;
-constexpr ino_t kInitialPidNamespace = 0xEFFFFFFC;  // PROC_PID_INIT_INO of include/linux/proc_ns.h
 
 template <auto Destroy>
 struct Deleter {
@@ -66,11 +66,6 @@ Error refusal(const char* what) {
   std::string why = std::strerror(error);
   if (error != EPERM && error != EACCES && !last_warning.empty()) why += ": " + last_warning;
   return {ErrorKind::unsupported, what, why, hint};
-}
-
-bool in_initial_pid_namespace() {
-  struct stat ns {};
-  return ::stat("/proc/self/ns/pid", &ns) == 0 && ns.st_ino == kInitialPidNamespace;
 }
 
 std::chrono::nanoseconds now() { return std::chrono::steady_clock::now().time_since_epoch(); }
@@ -143,7 +138,7 @@ Result<RawSample> BpfSource::sample() {
   sample.threads = std::move(decoded.threads);
   sample.waits = std::move(decoded.waits);
   sample.coverage = std::move(decoded.coverage);
-  sample.sees_all_pids = in_initial_pid_namespace();
+  sample.sees_all_pids = in_initial_pid_namespace(parts_->proc.get());
   parts_->fill_all_places(sample);
   if (auto read = parts_->read_file_locks(sample); !read) return std::unexpected(read.error());
   sample.duration_ns = static_cast<std::uint64_t>((now() - start).count());

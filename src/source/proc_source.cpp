@@ -15,12 +15,12 @@
 #include <cstring>
 
 #include "source/clocks.h"
+#include "source/pid_namespace.h"
 #include "source/proc_locks.h"
 
 namespace lockscope {
 namespace {
 
-constexpr ino_t kInitialPidNamespace = 4026531836;  // PROC_PID_INIT_INO, include/linux/proc_ns.h
 constexpr std::int64_t kX32Bit = 0x40000000;
 constexpr std::uint64_t kNanoseconds = 1'000'000'000;
 
@@ -78,8 +78,7 @@ Result<std::unique_ptr<ProcSource>> ProcSource::open(std::vector<pid_t> only) {
 ProcSource::ProcSource(UniqueFd proc, std::vector<pid_t> only)
     : proc_(std::move(proc)), only_(std::move(only)), memory_(proc_.get()), modules_(proc_.get()),
       waits_(proc_.get(), modules_, reader_) {
-  struct stat status {};
-  initial_namespace_ = ::fstatat(proc_.get(), "self/ns/pid", &status, 0) == 0 && status.st_ino == kInitialPidNamespace;
+  initial_namespace_ = in_initial_pid_namespace(proc_.get());
   hidden_processes_ = ::faccessat(proc_.get(), "1/stat", F_OK, 0) != 0;
   std::ranges::sort(only_);
 }
