@@ -101,6 +101,7 @@ struct task_struct {
 	unsigned int __state;
 	unsigned int flags;
 	unsigned int on_cpu; /* a byte since 7.2: only unsigned fields may change their size */
+	int prio;
 	unsigned int policy;
 	struct sched_entity se;
 	struct sched_info sched_info;

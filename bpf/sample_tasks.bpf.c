@@ -269,6 +269,7 @@ static __always_inline void read_identity(struct ls_thread *t, struct task_struc
 	t->address_space = (__u64)task->mm;
 	t->files = (__u64)task->files;
 	t->cgroup = task->cgroups->dfl_cgrp->kn->id;
+	t->priority = task->prio;
 	t->ns_tid = own_number(task, &t->pid_ns);
 	t->ns_tgid = own_number(task->group_leader, &t->pid_ns);
 	bpf_probe_read_kernel(t->comm, sizeof(t->comm), task->comm);

@@ -1,20 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 // A detector judges what the model shows, and nothing else: no clock, no I/O, no state outside itself.
-// One file each in src/detect/, and a row in src/detect/catalog.cpp.
+// One file each in src/detect/, and a row in src/detect/catalog.cpp. In a stream on_sample() is called once a tick.
 #pragma once
 
 #include <chrono>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "lockscope/facts.h"
 #include "lockscope/finding.h"
 #include "lockscope/wait_for_graph.h"
 
 namespace lockscope {
 
+class LockTable;
+
+// A wanted holder of locks: a backup, flock(1) in cron. Shell patterns as of fnmatch(3); a rule with several patterns
+// allows only what matches them all. An empty pattern matches everything; a rule of empty patterns is an error.
+struct AllowRule {
+  std::string exe;   // of the holder
+  std::string path;  // of the lock
+  std::string unit;  // of the holder
+};
+
 struct Thresholds {
   std::chrono::nanoseconds long_hold{std::chrono::seconds{10}};
   bool long_hold_set = false;  // by the operator: then every hold that long is worth a finding
+  std::chrono::nanoseconds starved{std::chrono::seconds{5}};  // kept from a lock this long: by an outsider, a hijack
+  std::vector<AllowRule> allowed;                             // holders that are never called hijackers
 };
 
 // Two looks at one host, compared and solved once for all detectors.
@@ -24,7 +38,10 @@ struct SampleView {
   WaitForGraph::Solution proof;
   WaitForGraph::Solution timeouts;
   WaitForGraph::Solution suspicion;
-  Thresholds thresholds;
+  const Thresholds& thresholds;
+  const HostFacts& facts;
+  // What the contention level has seen up to this look. Null where nothing was watched: in a single snapshot.
+  const LockTable* locks = nullptr;
 };
 
 class Detector {

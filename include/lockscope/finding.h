@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "lockscope/contention.h"
 #include "lockscope/sample.h"
 
 namespace lockscope {
@@ -22,6 +23,19 @@ enum class Confidence { likely, confirmed };
 
 using Fact = std::variant<bool, std::int64_t, std::string>;
 
+// Somebody whose tries to take a lock keep failing at once, so that no wait of theirs is ever seen.
+struct FailingTries {
+  Actor actor;  // the latest to try, where one starts after the other
+  std::uint64_t tries = 0;
+  std::uint64_t first_ns = 0;  // CLOCK_BOOTTIME
+  std::uint64_t last_ns = 0;
+};
+
+struct LockReference {
+  LockKind kind = LockKind::futex;
+  ContendedLock lock;
+};
+
 struct Finding {
   const char* kind = "";  // from the catalog of src/detect/catalog.h
   int cwe = 0;
@@ -33,6 +47,10 @@ struct Finding {
   std::vector<std::size_t> cycle;    // waits, in waiting order
   std::vector<std::size_t> victims;  // waits behind it
   std::vector<std::size_t> waiters;  // waits, where there is one lock and no cycle
+  // Where the lock and its holders are not those of the first waiter, or nobody waits:
+  std::optional<LockReference> lock;
+  std::vector<pid_t> holders;  // processes
+  std::vector<FailingTries> failing;
   std::optional<std::uint64_t> age_ns;
   std::vector<std::pair<std::string, Fact>> evidence;
 };

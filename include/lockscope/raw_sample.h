@@ -41,6 +41,8 @@ struct Thread {
   std::optional<std::uint64_t> blocked_ns;  // lower bound of the time since it last ran
   std::uint64_t address_space = 0;          // identity: equal for threads that share memory
   std::uint64_t files = 0;                  // identity of the descriptor table
+  // task_struct.prio, as boosted now: below 0 deadline, below 100 real-time (lower goes first), else 120 + nice.
+  std::optional<int> priority;
   // A timer or an alarm handler may cut an interruptible wait short. Sources that cannot tell set it.
   bool timer_armed = false;
   std::string comm;

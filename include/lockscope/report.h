@@ -60,6 +60,13 @@ struct WaitDescription {
   bool timed = false;
 };
 
+struct FailingDescription {
+  ThreadDescription process;  // tid is its pid
+  std::uint64_t tries = 0;
+  std::optional<std::chrono::system_clock::time_point> first;
+  std::optional<std::chrono::system_clock::time_point> last;
+};
+
 struct FindingDescription {
   std::string kind;
   int cwe = 0;
@@ -75,7 +82,35 @@ struct FindingDescription {
   std::optional<LockDescription> lock;
   std::vector<HolderDescription> holders;
   std::vector<WaitDescription> waiters;
+  std::vector<FailingDescription> failing;
+  std::optional<bool> standing;  // over a window: whether it still held at its end
   std::vector<std::pair<std::string, Fact>> evidence;
+};
+
+// One lock that was contended while lockscope watched.
+struct LockContention {
+  LockDescription lock;
+  std::optional<ThreadDescription> process;  // of a private lock: whose it is
+  WaitCounts waits;
+  std::optional<std::string> longest_waiter;  // comm, raw
+  // File locks only.
+  struct Operations {
+    std::uint64_t granted = 0;
+    std::uint64_t failed = 0;
+    std::uint64_t released = 0;
+    std::uint64_t processes = 0;
+  };
+  std::optional<Operations> operations;
+};
+
+struct ContentionDescription {
+  std::chrono::nanoseconds window{};
+  std::vector<LockContention> locks;  // by total wait, the longest first
+  std::size_t locks_hidden = 0;       // contended less than those shown
+  std::uint64_t waits = 0;            // of all locks
+  std::uint64_t wait_ns = 0;
+  std::uint64_t file_lock_operations = 0;
+  std::map<std::string, HookCost> hooks;
 };
 
 struct HostDescription {
@@ -93,6 +128,7 @@ struct Report {
   std::string source;
   Coverage coverage;
   std::vector<FindingDescription> findings;
+  std::optional<ContentionDescription> contention;
   std::vector<WaitDescription> waits;
   std::size_t waits_hidden = 0;  // idle waits left out (shown with --all)
   std::map<LockKind, std::size_t> hidden_by_kind;

@@ -8,8 +8,11 @@
 #include <span>
 #include <string>
 
+#include "lockscope/contention.h"
+#include "lockscope/facts.h"
 #include "lockscope/raw_sample.h"
 #include "lockscope/result.h"
+#include "lockscope/sample.h"
 
 namespace lockscope {
 
@@ -28,6 +31,22 @@ class ProcessMemory {
   [[nodiscard]] virtual pid_t process_of_pidfd(pid_t pid, int fd) = 0;
   // Whether any signal has a handler in this process; unknown counts as true.
   [[nodiscard]] virtual bool catches_signals(pid_t pid) = 0;
+};
+
+// Counts what happens on the locks of the host, all the time. Implementation: src/source/contention_source.
+class ContentionSource {
+ public:
+  virtual ~ContentionSource() = default;
+  // Everything since the call before, or since the source was made. Called once a tick, and at least once in ten
+  // seconds: what does not fit is counted as lost. Cost: about 1 us an entry.
+  [[nodiscard]] virtual Result<ContentionWindow> collect() = 0;
+};
+
+// Tells who and where for a tick. Live: by src/attribution; in a replay: what was recorded.
+class FactsProvider {
+ public:
+  virtual ~FactsProvider() = default;
+  [[nodiscard]] virtual HostFacts gather(const Sample& sample, const ContentionWindow& window) = 0;
 };
 
 class Source {

@@ -52,6 +52,8 @@ struct ls_thread {
 	__u64 files;         /* identity of the descriptor table */
 	__u64 cgroup;        /* id of the cgroup in the unified hierarchy */
 	__s64 syscall;       /* -1: not in a system call */
+	__s32 priority;      /* task_struct.prio */
+	__u32 pad;
 	char comm[LS_COMM_LEN];
 };
 

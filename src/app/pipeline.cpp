@@ -47,12 +47,14 @@ Result<Judgement> look_and_judge(Source& source, const LookSettings& settings, L
     }
   }
   const WaitForGraph graph(result.now, std::move(comparison.standing), std::move(comparison.quiet));
+  const HostFacts facts;
   const SampleView view{.sample = result.now,
                         .graph = graph,
                         .proof = graph.solve(Strictness::proof),
                         .timeouts = graph.solve(Strictness::timeouts),
                         .suspicion = graph.solve(Strictness::suspicion),
-                        .thresholds = settings.thresholds};
+                        .thresholds = settings.thresholds,
+                        .facts = facts};
   for (const CatalogEntry& entry : detector_catalog()) entry.make()->on_sample(view, result.findings);
   return result;
 }

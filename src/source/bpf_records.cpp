@@ -40,6 +40,7 @@ Thread thread_of(const ls_thread& t) {
   out.ns_pid = static_cast<pid_t>(t.ns_tgid);
   out.pid_ns = t.pid_ns;
   out.uid = t.uid;
+  out.priority = t.priority;
   out.state = state_of(t);
   if (t.syscall >= 0 && out.state == ThreadState::blocked) out.syscall = t.syscall;
   out.compat = (t.flags & LS_THREAD_COMPAT) != 0;

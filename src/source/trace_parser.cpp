@@ -115,6 +115,7 @@ void Parser::thread(Record& record) {
   record.pid("ns_pid", thread.ns_pid);
   record.number("pid_ns", thread.pid_ns);
   record.number("uid", thread.uid);
+  record.number("priority", thread.priority);
   record.name("state", thread.state);
   record.number("syscall", thread.syscall);
   record.flag("compat", thread.compat);

@@ -106,6 +106,7 @@ void write_thread(std::string& text, const Thread& thread) {
       .number_unless("ns_pid", thread.ns_pid, 0)
       .number_unless("pid_ns", thread.pid_ns, std::uint32_t{0})
       .optional("uid", thread.uid)
+      .optional("priority", thread.priority)
       .name("state", thread.state)
       .optional("syscall", thread.syscall)
       .flag("compat", thread.compat)

@@ -134,12 +134,14 @@ class LookBuilder {
   }
   [[nodiscard]] std::vector<Finding> detect(const CatalogEntry& entry, const Thresholds& thresholds = {}) const {
     const WaitForGraph judged = graph();
+    const HostFacts facts;
     const SampleView view{.sample = sample,
                           .graph = judged,
                           .proof = judged.solve(Strictness::proof),
                           .timeouts = judged.solve(Strictness::timeouts),
                           .suspicion = judged.solve(Strictness::suspicion),
-                          .thresholds = thresholds};
+                          .thresholds = thresholds,
+                          .facts = facts};
     std::vector<Finding> findings;
     entry.make()->on_sample(view, findings);
     return findings;
