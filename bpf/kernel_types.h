@@ -59,6 +59,7 @@ struct file___counted { atomic_long_t f_count; };
 
 struct file_lock_core {
 	struct list_head flc_list;
+	struct list_head flc_blocked_member;
 	void *flc_owner;
 	unsigned int flc_flags;
 	unsigned char flc_type;
@@ -68,6 +69,7 @@ struct file_lock_core {
 struct file_lock { struct file_lock_core c; long long fl_start, fl_end; };
 struct file_lock___flat { /* before 6.9 */
 	struct list_head fl_list;
+	struct list_head fl_blocked_member;
 	void *fl_owner;
 	unsigned int fl_flags;
 	unsigned char fl_type;

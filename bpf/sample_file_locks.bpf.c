@@ -8,13 +8,12 @@
  * The lists are walked without their lock: the walk is bounded, all reads are checked by the kernel, and a finding
  * needs two looks that agree.
  */
-#include "kernel_types.h"
+#include "file_lock_facts.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 enum {
 	MAX_LOCKS = 512, /* of one kind on one file; a file with more is reported as such by the caller's count */
-	FL_OFDLCK = 1024, FMODE_WRITE = 2, F_WRLCK_ = 1,
 };
 
 struct walk {
@@ -28,35 +27,6 @@ struct walk {
 
 __u64 truncated; /* files with more locks than MAX_LOCKS; read by user space */
 
-struct facts { void *owner; struct file *file; __u32 flags, type, pid; long long start, end; struct list_head *next; };
-
-static __always_inline void read_lock(struct facts *f, struct list_head *member)
-{
-	if (bpf_core_field_exists(struct file_lock, c)) {
-		struct file_lock *l = (void *)member - bpf_core_field_offset(struct file_lock_core, flc_list);
-
-		f->owner = BPF_CORE_READ(l, c.flc_owner);
-		f->file = BPF_CORE_READ(l, c.flc_file);
-		f->flags = BPF_CORE_READ(l, c.flc_flags);
-		f->type = BPF_CORE_READ(l, c.flc_type);
-		f->pid = BPF_CORE_READ(l, c.flc_pid);
-		f->start = BPF_CORE_READ(l, fl_start);
-		f->end = BPF_CORE_READ(l, fl_end);
-		f->next = BPF_CORE_READ(l, c.flc_list.next);
-	} else {
-		struct file_lock___flat *l = (void *)member - bpf_core_field_offset(struct file_lock___flat, fl_list);
-
-		f->owner = BPF_CORE_READ(l, fl_owner);
-		f->file = BPF_CORE_READ(l, fl_file);
-		f->flags = BPF_CORE_READ(l, fl_flags);
-		f->type = BPF_CORE_READ(l, fl_type);
-		f->pid = BPF_CORE_READ(l, fl_pid);
-		f->start = BPF_CORE_READ(l, fl_start);
-		f->end = BPF_CORE_READ(l, fl_end);
-		f->next = BPF_CORE_READ(l, fl_list.next);
-	}
-}
-
 static long write_lock(__u32 index, struct walk *w)
 {
 	(void)index;
@@ -67,7 +37,7 @@ static long write_lock(__u32 index, struct walk *w)
 		return 1;
 	read_lock(&f, w->at);
 	l->kind = !w->posix ? LS_FLOCK : f.flags & FL_OFDLCK ? LS_OFD : LS_POSIX;
-	l->exclusive = f.type == F_WRLCK_;
+	l->exclusive = f.type == WRITE_LOCK;
 	l->owner = (__u64)(w->posix ? f.owner : (void *)f.file);
 	l->locker_tgid = f.pid;
 	l->start = f.start;

@@ -12,6 +12,7 @@ endif()
 
 function(lockscope_bpf_skeleton target)
   set(headers)
+  file(GLOB shared CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.h")
   foreach(name ${ARGN})
     set(object "${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o")
     set(header "${CMAKE_CURRENT_BINARY_DIR}/${name}.skel.h")
@@ -20,7 +21,7 @@ function(lockscope_bpf_skeleton target)
               -I "${PROJECT_SOURCE_DIR}/include/lockscope" -I "${PROJECT_SOURCE_DIR}/bpf"
               -isystem "/usr/include/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu"
               -c "${CMAKE_CURRENT_SOURCE_DIR}/${name}.bpf.c" -o "${object}"
-      DEPENDS "${name}.bpf.c" kernel_types.h "${PROJECT_SOURCE_DIR}/include/lockscope/wire.h"
+      DEPENDS "${name}.bpf.c" ${shared} "${PROJECT_SOURCE_DIR}/include/lockscope/wire.h"
       VERBATIM)
     add_custom_command(OUTPUT "${header}"
       COMMAND sh -c "\"$1\" gen skeleton \"$2\" name \"$3\" > \"$4.part\" && mv \"$4.part\" \"$4\""

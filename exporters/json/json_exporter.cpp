@@ -70,6 +70,10 @@ class ReportWriter {
       json_.end_array();
     }
     array("findings", report_.findings);
+    if (report_.contention) {
+      json_.key("contention");
+      write(*report_.contention);
+    }
     array("waits", report_.waits);
     json_.key("waits_hidden").value(report_.waits_hidden);
     json_.end_object();
@@ -179,6 +183,78 @@ class ReportWriter {
     json_.end_object();
   }
 
+  void time(std::string_view key, const std::optional<std::chrono::system_clock::time_point>& point) {
+    if (point) json_.key(key).value(rfc3339(*point));
+  }
+
+  void write(const FailingDescription& failing) {
+    json_.begin_object();
+    json_.key("process");
+    write(failing.process);
+    json_.key("tries").value(failing.tries);
+    time("first", failing.first);
+    time("last", failing.last);
+    json_.end_object();
+  }
+
+  // Buckets that nothing fell into are left out; the last has no upper bound.
+  void write(const WaitHistogram& histogram) {
+    json_.begin_array();
+    for (std::size_t i = 0; i < WaitHistogram::kBuckets; ++i) {
+      if (histogram.counts[i] == 0) continue;
+      json_.begin_object();
+      if (i + 1 < WaitHistogram::kBuckets) json_.key("le_ns").value(std::uint64_t{2000} << i);
+      json_.key("count").value(histogram.counts[i]);
+      json_.end_object();
+    }
+    json_.end_array();
+  }
+
+  void write(const LockContention& lock) {
+    json_.begin_object();
+    json_.key("lock");
+    write(lock.lock);
+    if (lock.process) {
+      json_.key("process");
+      write(*lock.process);
+    }
+    json_.key("waits").value(lock.waits.count());
+    json_.key("abandoned").value(lock.waits.abandoned);
+    json_.key("wait_ns").value(lock.waits.total_ns);
+    json_.key("wait_max_ns").value(lock.waits.longest_ns);
+    member("longest_waiter", lock.longest_waiter);
+    json_.key("histogram");
+    write(lock.waits.histogram);
+    if (lock.operations) {
+      json_.key("operations").begin_object();
+      json_.key("granted").value(lock.operations->granted);
+      json_.key("failed").value(lock.operations->failed);
+      json_.key("released").value(lock.operations->released);
+      json_.key("processes").value(lock.operations->processes);
+      json_.end_object();
+    }
+    json_.end_object();
+  }
+
+  void write(const ContentionDescription& contention) {
+    json_.begin_object();
+    json_.key("window_ns").value(contention.window.count());
+    json_.key("waits").value(contention.waits);
+    json_.key("wait_ns").value(contention.wait_ns);
+    json_.key("file_lock_operations").value(contention.file_lock_operations);
+    array("locks", contention.locks);
+    json_.key("locks_hidden").value(contention.locks_hidden);
+    json_.key("hooks").begin_object();
+    for (const auto& [program, cost] : contention.hooks) {
+      json_.key(program).begin_object();
+      json_.key("runs").value(cost.runs);
+      json_.key("run_ns").value(cost.run_ns);
+      json_.end_object();
+    }
+    json_.end_object();
+    json_.end_object();
+  }
+
   // Beside a cycle an empty list of victims is knowledge, and so is one of waiters beside a lock without a cycle; an
   // empty list of holders is not.
   void write(const FindingDescription& finding) {
@@ -188,7 +264,7 @@ class ReportWriter {
     json_.key("severity").value(lockscope::name_of(finding.severity));
     json_.key("confidence").value(lockscope::name_of(finding.confidence));
     member("fingerprint", finding.fingerprint);
-    if (finding.first_seen) json_.key("first_seen").value(rfc3339(*finding.first_seen));
+    time("first_seen", finding.first_seen);
     member("age_ns", finding.age_ns);
     member("summary", finding.summary);
     member("hint", finding.hint);
@@ -200,6 +276,8 @@ class ReportWriter {
     }
     if (!finding.holders.empty()) array("holders", finding.holders);
     if ((finding.lock && finding.cycle.empty()) || !finding.waiters.empty()) array("waiters", finding.waiters);
+    if (!finding.failing.empty()) array("failing", finding.failing);
+    if (finding.standing) json_.key("standing").value(*finding.standing);
     json_.key("evidence").begin_object();
     for (const auto& [name, fact] : finding.evidence) {
       json_.key(name);

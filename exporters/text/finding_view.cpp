@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <span>
-#include <variant>
+#include <vector>
 
 #include "exporters/text/duration.h"
 #include "exporters/text/escape.h"
+#include "exporters/text/evidence_view.h"
 #include "exporters/text/phrases.h"
 
 namespace lockscope {
@@ -19,6 +21,7 @@ constexpr std::size_t kRingWhole = 16;  // a longer ring is cut in the middle
 constexpr std::size_t kRingHead = 10;
 constexpr std::size_t kRingTail = 3;
 constexpr std::size_t kBesides = 5;  // holders, waiters and victims that are named
+constexpr std::size_t kNameColumns = 32;
 
 constexpr std::string_view kMargin = "  ";
 
@@ -109,16 +112,44 @@ void show_holders(std::span<const HolderDescription> holders, Painter& painter) 
   if (holders.size() > kBesides) painter.line(fmt::format("{}{}… {} more", kMargin, front, holders.size() - kBesides));
 }
 
-void show_evidence(const FindingDescription& finding, Painter& painter) {
-  std::string facts;
-  for (const auto& [name, fact] : finding.evidence) {
-    facts += facts.empty() ? "" : ", ";
-    facts += escape(name) + ' ';
-    if (const auto* text = std::get_if<std::string>(&fact)) facts += escape(*text);
-    if (const auto* number = std::get_if<std::int64_t>(&fact)) facts += fmt::format("{}", *number);
-    if (const auto* truth = std::get_if<bool>(&fact)) facts += *truth ? "yes" : "no";
+// Of one service or, where there is none, of one name: processes that start one after the other are one victim.
+using Service = std::pair<bool, std::string>;
+Service service_of(const ThreadDescription& process) {
+  return process.unit ? Service{true, *process.unit} : Service{false, process.comm};
+}
+
+void show_failing(std::span<const FailingDescription> failing, Painter& painter) {
+  std::vector<Service> order;
+  std::map<Service, std::vector<const FailingDescription*>> groups;
+  for (const FailingDescription& one : failing) {
+    auto& group = groups[service_of(one.process)];
+    if (group.empty()) order.push_back(service_of(one.process));
+    group.push_back(&one);
   }
-  if (!facts.empty()) painter.wrapped("  evidence: ", "            ", facts);
+  for (const Service& service : std::span(order).first(std::min(order.size(), kBesides))) {
+    const auto& group = groups[service];
+    std::uint64_t tries = 0;
+    std::optional<std::chrono::system_clock::time_point> first, last;
+    for (const FailingDescription* one : group) {
+      tries += one->tries;
+      if (one->first) first = std::min(first.value_or(*one->first), *one->first);
+      if (one->last) last = std::max(last.value_or(*one->last), *one->last);
+    }
+    const std::string of = service.second.empty() ? "" : " of " + escape_to(service.second, kNameColumns);
+    std::string times = first ? " since " + clock_time(*first) : "";
+    if (last && last != first) times += ", last " + clock_time(*last);
+    if (!times.empty()) times += " UTC";
+    painter.wrapped(kMargin, "      ",
+                    fmt::format("{}{} failed {}{}:", count_of(group.size(), "process", "processes"), of,
+                                tries == 1 ? "once" : fmt::format("{} times", tries), times));
+    for (const FailingDescription* one : std::span(group).first(std::min(group.size(), kBesides))) {
+      const std::string tail = group.size() == 1 ? "" : fmt::format("  {}", count_of(one->tries, "try", "tries"));
+      const Phrase process = process_phrase(one->process, painter, room_beside(painter, 4 + tail.size()));
+      painter.line("    " + process.text + tail);
+    }
+    if (group.size() > kBesides) painter.line(fmt::format("    … {} more", group.size() - kBesides));
+  }
+  if (order.size() > kBesides) painter.line(fmt::format("{}… and {} more that fail", kMargin, order.size() - kBesides));
 }
 
 void show_head(const FindingDescription& finding, Painter& painter) {
@@ -127,6 +158,7 @@ void show_head(const FindingDescription& finding, Painter& painter) {
   std::string rest = finding.cwe > 0 ? fmt::format(" (CWE-{}), ", finding.cwe) : ", ";
   rest += name_of(finding.confidence);
   if (finding.age_ns) rest += ", for " + human_duration(*finding.age_ns);
+  if (finding.standing && !*finding.standing) rest += ", over by now";
   const std::string left = painter.paint(badge.ink, badge.word) + ' ' + painter.paint(Ink::strong, kind) + rest;
   const std::size_t columns = width_of(badge.word) + 1 + width_of(kind) + width_of(rest);
   const std::string right = finding.fingerprint.empty() ? "" : fmt::format("[{}]", escape(finding.fingerprint));
@@ -143,10 +175,12 @@ void show_finding(const FindingDescription& finding, Painter& painter) {
     show_ring(finding.cycle, painter);
   } else if (finding.lock) {
     painter.line(fmt::format("{}{}", kMargin, lock_phrase(*finding.lock, room_beside(painter, kMargin.size()))));
-    show_holders(finding.holders, painter);
+    // A lock that anybody could take need not be held now.
+    if (!finding.holders.empty() || !finding.waiters.empty()) show_holders(finding.holders, painter);
   }
   show_waits(finding.waiters.size() == 1 ? "waits for it" : "wait for it", finding.waiters, painter);
   show_waits(finding.victims.size() == 1 ? "waits behind it" : "wait behind it", finding.victims, painter);
+  show_failing(finding.failing, painter);
   show_evidence(finding, painter);
   if (!finding.hint.empty()) painter.wrapped("  what to do: ", "              ", escape(finding.hint));
   painter.line();

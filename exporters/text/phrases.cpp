@@ -98,9 +98,16 @@ std::string count_of(std::size_t count, const char* noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
-Phrase thread_phrase(const ThreadDescription& thread, Detail detail, const Painter& painter, std::size_t columns) {
+std::string count_of(std::size_t count, const char* noun, const char* plural) {
+  return fmt::format("{} {}", count, count == 1 ? noun : plural);
+}
+
+namespace {
+
+// Behind the name: the numbers, then who it is, then the exe as far as `columns` leaves room for it.
+Phrase person_phrase(const ThreadDescription& thread, std::string rest, Detail detail, const Painter& painter,
+                     std::size_t columns) {
   const std::string comm = thread.comm.empty() ? "(no name)" : escape_to(thread.comm, kCommColumns);
-  std::string rest = fmt::format("  pid {} tid {}", thread.pid, thread.tid);
   if (detail == Detail::full) {
     if (thread.container) rest += "  container " + escape_to(*thread.container, kNameColumns);
     // A container's scope is its id once more, 64 digits long.
@@ -115,6 +122,16 @@ Phrase thread_phrase(const ThreadDescription& thread, Detail detail, const Paint
     if (thread.exe && room >= kShortestPath) rest += fmt::format("  ({})", escape_path_to(*thread.exe, room));
   }
   return {painter.paint(Ink::strong, comm) + rest, width_of(comm) + width_of(rest)};
+}
+
+}  // namespace
+
+Phrase thread_phrase(const ThreadDescription& thread, Detail detail, const Painter& painter, std::size_t columns) {
+  return person_phrase(thread, fmt::format("  pid {} tid {}", thread.pid, thread.tid), detail, painter, columns);
+}
+
+Phrase process_phrase(const ThreadDescription& process, const Painter& painter, std::size_t columns) {
+  return person_phrase(process, fmt::format("  pid {}", process.pid), Detail::full, painter, columns);
 }
 
 std::string lock_phrase(const LockDescription& lock, std::size_t columns) { return phrase(lock, "", columns); }

@@ -26,6 +26,9 @@ enum class Detail {
 [[nodiscard]] Phrase thread_phrase(const ThreadDescription& thread, Detail detail, const Painter& painter,
                                    std::size_t columns);
 
+// "backup  pid 4242  backup.service  root  (/usr/sbin/backup)"
+[[nodiscard]] Phrase process_phrase(const ThreadDescription& process, const Painter& painter, std::size_t columns);
+
 // "mutex 0x7f00 (shared memory /dev/shm/orders + 64)", "flock /var/lock/orders.lock (exclusive)", "the end of a
 // thread". The path is shortened to what `columns` leaves, but never below a readable rest.
 [[nodiscard]] std::string lock_phrase(const LockDescription& lock, Mode mode, std::size_t columns);
@@ -44,5 +47,6 @@ enum class Detail {
 
 // "1 thread", "3 threads"; the noun takes an s.
 [[nodiscard]] std::string count_of(std::size_t count, const char* noun);
+[[nodiscard]] std::string count_of(std::size_t count, const char* noun, const char* plural);
 
 }  // namespace lockscope

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "exporters/text/chain_view.h"
+#include "exporters/text/contention_view.h"
 #include "exporters/text/duration.h"
 #include "exporters/text/escape.h"
 #include "exporters/text/finding_view.h"
@@ -106,16 +107,10 @@ void show_coverage(const Report& report, Painter& painter) {
 }
 
 void show_foot(const Report& report, Painter& painter) {
-  using namespace std::chrono;
-  const auto time = floor<seconds>(report.taken);
-  const year_month_day date{floor<days>(time)};
-  const hh_mm_ss clock{time - floor<days>(time)};
   std::string foot;
   if (!report.host.name.empty()) foot += escape(report.host.name) + ", ";
   if (!report.host.kernel.empty()) foot += "Linux " + escape(report.host.kernel) + ", ";
-  foot += fmt::format("{}-{:02}-{:02} {:02}:{:02}:{:02} UTC, took {}", static_cast<int>(date.year()),
-                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
-                      clock.minutes().count(), clock.seconds().count(),
+  foot += fmt::format("{} UTC, took {}", date_and_time(report.taken),
                       human_duration(static_cast<std::uint64_t>(std::max<std::int64_t>(0, report.duration.count()))));
   if (!report.source.empty()) foot += ", source " + escape(report.source);
   painter.line(painter.paint(Ink::faint, foot));
@@ -128,6 +123,7 @@ void TextExporter::write(const Report& report, const ExportOptions& options, std
   show_findings(report, painter);
   if (options.quiet) return;
   show_innocence(report, painter);
+  if (report.contention) show_contention(*report.contention, painter);
   const WaitForest forest(report);
   if (show_chains(forest, painter)) painter.line();
   show_unknown(report, forest, options, painter);

@@ -133,7 +133,8 @@ struct FailedCreate {
   friend bool operator==(const FailedCreate&, const FailedCreate&) = default;
 };
 
-// Calls on a mutex or semaphore in memory that two domains of trust share, seen by probes in these processes only.
+// Calls on a mutex or semaphore in memory that two domains of trust share, seen by probes in these processes only. Of a
+// mutex only tries are counted: it names its owner.
 struct SharedLockUse {
   Actor actor;
   SharedPlace place;  // of the primitive
@@ -145,6 +146,8 @@ struct SharedLockUse {
   std::uint64_t last_released_ns = 0;
   std::uint64_t first_failed_ns = 0;
   std::uint64_t last_failed_ns = 0;
+  // Whose process the mutex's memory named after the last failed try, in the reader's PID namespace; 0: unknown.
+  pid_t owner = 0;
   friend bool operator==(const SharedLockUse&, const SharedLockUse&) = default;
 };
 

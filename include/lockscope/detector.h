@@ -42,6 +42,7 @@ struct SampleView {
   const HostFacts& facts;
   // What the contention level has seen up to this look. Null where nothing was watched: in a single snapshot.
   const LockTable* locks = nullptr;
+  const ContentionWindow* window = nullptr;  // of this tick; null as above
 };
 
 class Detector {

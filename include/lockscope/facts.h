@@ -42,9 +42,11 @@ struct Permissions {
   friend bool operator==(const Permissions&, const Permissions&) = default;
 };
 
-// Where a lock lies in the file system, seen from the lock's user: its own root and mount namespace.
+// Where a lock lies in the file system. What others need to reach it is as lockscope sees it, in the mount namespace of
+// the host, where the file has a name there: /tmp of a service with PrivateTmp= is a folder that only root may enter.
 struct PlaceFacts {
   std::string path;  // as the process names it
+  bool own_namespace = false;  // has no name on the host: the directories are those of the process' own root
   Permissions file;
   bool unlinked = false;                    // has no name any more
   std::optional<std::uint64_t> created_ns;  // birth time, time of day; where the file system keeps it
@@ -57,12 +59,22 @@ struct PlaceFacts {
   friend bool operator==(const PlaceFacts&, const PlaceFacts&) = default;
 };
 
+// The accounts that are known to be members of a group, root left out.
+struct GroupFacts {
+  std::optional<std::string> name;
+  std::vector<std::uint32_t> members;  // ascending
+  friend bool operator==(const GroupFacts&, const GroupFacts&) = default;
+};
+
 struct HostFacts {
   std::map<pid_t, ProcessFacts> processes;
   std::map<std::uint64_t, CgroupFacts> cgroups;  // by id
   std::map<FileId, PlaceFacts> places;
   std::map<std::string, PlaceFacts> named_places;  // of failed creates, by absolute path
   std::map<std::uint32_t, std::string> users;
+  std::map<std::uint32_t, GroupFacts> groups;  // of places
+  // Files of /dev/shm and the processes of root and system users that map them. Only where asked for.
+  std::map<FileId, std::vector<pid_t>> shared_memory;
   std::uint64_t host_user_namespace = 0;  // of lockscope itself; 0: unknown
   std::uint32_t first_ordinary_uid = 1000;  // UID_MIN of login.defs: below are root and system users
   friend bool operator==(const HostFacts&, const HostFacts&) = default;

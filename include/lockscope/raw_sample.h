@@ -156,7 +156,7 @@ struct RawSample {
   std::vector<Thread> threads;  // sorted by (pid, tid): a process is a contiguous range, its first the leader if alive
   std::vector<RawWait> waits;   // in the order of threads
   std::vector<FileLock> file_locks;
-  bool file_locks_complete = false;  // file_locks was filled (it is read only where somebody waits for one)
+  bool file_locks_complete = false;  // file_locks was filled: only where asked for, or where somebody waits
   Coverage coverage;
   friend bool operator==(const RawSample&, const RawSample&) = default;
 };

@@ -54,6 +54,9 @@ class Source {
   virtual ~Source() = default;
   // One look at every thread of the host. Cost: about 3 us a thread (BPF), 40 us (/proc); nothing to the watched.
   [[nodiscard]] virtual Result<RawSample> sample() = 0;
+  // Whether the next looks read all file locks of the host, also those that nobody waits for. From the start they do
+  // not. Cost: a look at every descriptor of the host, about 0.1 us each (BPF), 4 us (/proc). Recordings ignore it.
+  virtual void want_file_locks(bool /*wanted*/) {}
   // Memory as of now (or as of the recorded look), for what the sample does not carry. Valid as long as the source.
   [[nodiscard]] virtual ProcessMemory& memory() = 0;
 };

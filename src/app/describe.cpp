@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "classify/threads.h"
+#include "lockscope/lock_table.h"
 
 namespace lockscope {
 namespace {
@@ -69,12 +70,18 @@ class Describer {
       out.lock = out.cycle.front().lock;
       out.holders = out.cycle.front().holders;
     }
+    if (f.lock) describe_lock(f, out);
+    for (const FailingTries& tries : f.failing) out.failing.push_back(failing(tries));
     for (const auto* waits : {&out.cycle, &out.waiters}) {
       for (const WaitDescription& w : *waits) {
         if (!w.lock.file || !w.lock.path || w.lock.scope != LockDescription::Scope::file) continue;
         put_path(out.summary, w.lock.file->ino, *w.lock.path);
         put_path(out.hint, w.lock.file->ino, *w.lock.path);
       }
+    }
+    if (f.lock && out.lock->file && out.lock->path && out.lock->scope == LockDescription::Scope::file) {
+      put_path(out.summary, out.lock->file->ino, *out.lock->path);
+      put_path(out.hint, out.lock->file->ino, *out.lock->path);
     }
     return out;
   }
@@ -132,14 +139,106 @@ class Describer {
 
   [[nodiscard]] ThreadDescription thread(std::size_t index) {
     const Thread& t = threads()[index];
-    if (attribution_ != nullptr) return attribution_->describe(t);
+    const ProcessFacts* facts = facts_of(t.pid);
+    if (facts == nullptr && attribution_ != nullptr) return attribution_->describe(t);
     ThreadDescription out;
     out.pid = t.pid;
     out.tid = t.id.tid;
     out.comm = t.comm;
     out.uid = t.uid;
     out.start_ns = t.id.start_ns;
+    if (facts == nullptr) return out;
+    // As recorded with the look: a replay says the same as was said then.
+    put_facts(*facts, out);
     return out;
+  }
+
+  static void put_facts(const ProcessFacts& facts, ThreadDescription& out) {
+    if (facts.uid == out.uid) out.user = facts.user;
+    out.exe = facts.exe;
+    out.cgroup = facts.cgroup;
+    out.unit = facts.unit;
+    out.container = facts.container;
+  }
+
+  // Of this process and no other that had its number.
+  [[nodiscard]] const ProcessFacts* facts_of(pid_t pid) const {
+    const auto facts = judgement_.facts.processes.find(pid);
+    if (facts == judgement_.facts.processes.end()) return nullptr;
+    const std::span<const Thread> process = threads_of(threads(), pid);
+    const bool same = !process.empty() && process.front().id.start_ns == facts->second.start_ns;
+    return same ? &facts->second : nullptr;
+  }
+
+  [[nodiscard]] std::optional<std::string> recorded_path(const FileId& file) const {
+    const auto place = judgement_.facts.places.find(file);
+    return place == judgement_.facts.places.end() ? std::nullopt : std::optional(place->second.path);
+  }
+
+  // A lock that is not that of the first waiter, or that nobody waits for, and who holds it.
+  void describe_lock(const Finding& f, FindingDescription& out) {
+    const auto waiter = std::ranges::find_if(f.waiters, [&](std::size_t i) {
+      return contended_lock(sample_, sample_.waits[i]) == f.lock->lock;
+    });
+    // A wait knows more of its lock: the address, the range.
+    out.lock = waiter != f.waiters.end() ? lock(sample_.waits[*waiter]) : lock(*f.lock);
+    out.lock->kind = f.lock->kind;
+    out.holders.clear();
+    for (const pid_t pid : f.holders) {
+      const std::span<const Thread> process = threads_of(threads(), pid);
+      if (process.empty()) continue;
+      const bool in_kernel = out.lock->scope == LockDescription::Scope::file;
+      out.holders.push_back(
+          holder(index_of_tid_.at(process.front().id.tid), in_kernel ? Evidence::kernel : Evidence::memory));
+      out.holders.back().any_thread = process.size() > 1;
+    }
+  }
+
+  [[nodiscard]] LockDescription lock(const LockReference& reference) {
+    LockDescription out;
+    out.kind = reference.kind;
+    if (const auto* file = std::get_if<LockOfFile>(&reference.lock)) {
+      out.scope = LockDescription::Scope::file;
+      out.file = file->file;
+    } else if (const auto* place = std::get_if<SharedPlace>(&reference.lock)) {
+      out.scope = LockDescription::Scope::process_shared;
+      out.file = place->file;
+      out.offset = place->offset;
+    } else if (const auto* word = std::get_if<WordOfProcess>(&reference.lock)) {
+      out.address = word->address;
+    } else {
+      out.scope = LockDescription::Scope::process_shared;
+    }
+    if (out.file) out.path = recorded_path(*out.file);
+    return out;
+  }
+
+  [[nodiscard]] FailingDescription failing(const FailingTries& tries) {
+    FailingDescription out;
+    const auto index = index_of_tid_.find(tries.actor.pid);
+    if (index != index_of_tid_.end() && threads()[index->second].id.start_ns == tries.actor.start_ns) {
+      out.process = thread(index->second);
+    } else {  // it has ended
+      out.process.pid = out.process.tid = tries.actor.pid;
+      out.process.comm = tries.actor.comm;
+      out.process.uid = tries.actor.uid;
+      out.process.start_ns = tries.actor.start_ns;
+      const auto facts = judgement_.facts.processes.find(tries.actor.pid);
+      if (facts != judgement_.facts.processes.end() && facts->second.start_ns == tries.actor.start_ns) {
+        put_facts(facts->second, out.process);
+      }
+    }
+    out.tries = tries.tries;
+    out.first = time_of(tries.first_ns);
+    out.last = time_of(tries.last_ns);
+    return out;
+  }
+
+  [[nodiscard]] std::optional<std::chrono::system_clock::time_point> time_of(std::uint64_t boot_ns) const {
+    if (boot_ns == 0 || sample_.raw.realtime_offset_ns == 0) return std::nullopt;
+    using namespace std::chrono;
+    return system_clock::time_point(
+        duration_cast<system_clock::duration>(nanoseconds(sample_.raw.realtime_offset_ns + boot_ns)));
   }
 
   [[nodiscard]] LockDescription lock(const Wait& w) {
@@ -155,10 +254,14 @@ class Describer {
     if (const auto* shared = std::get_if<SharedPlace>(&w.lock.place)) {
       out.file = shared->file;
       out.offset = shared->offset;
-      if (attribution_ != nullptr && w.address) out.path = attribution_->path_of_mapping(t, *w.address);
+      out.path = recorded_path(shared->file);
+      if (!out.path && attribution_ != nullptr && w.address) out.path = attribution_->path_of_mapping(t, *w.address);
     } else if (const auto* range = std::get_if<FileRange>(&w.lock.place)) {
       out.file = range->file;
-      if (attribution_ != nullptr && w.fd >= 0) out.path = attribution_->path_of_lock(t, w.fd, range->file);
+      out.path = recorded_path(range->file);
+      if (!out.path && attribution_ != nullptr && w.fd >= 0) {
+        out.path = attribution_->path_of_lock(t, w.fd, range->file);
+      }
     }
     if (w.file_lock && *w.file_lock != FileLockKind::flock) {
       out.range = LockDescription::Range{w.range_start, {}};
@@ -236,6 +339,33 @@ class Describer {
 
 }  // namespace
 
+namespace {
+
+std::vector<FindingDescription> describe_findings(const Judgement& judgement, const ReportFilter& filter,
+                                                  Describer& describer) {
+  const auto in_scope = [&](const std::vector<std::size_t>& waits) {
+    return std::ranges::any_of(waits, [&](std::size_t i) { return describer.involves(i, filter.pids); });
+  };
+  const auto concerns = [&](pid_t pid) { return std::ranges::find(filter.pids, pid) != filter.pids.end(); };
+  std::vector<FindingDescription> findings;
+  for (const Finding& f : judgement.findings) {
+    const bool wanted = filter.pids.empty() || in_scope(f.cycle) || in_scope(f.victims) || in_scope(f.waiters) ||
+                        std::ranges::any_of(f.holders, concerns) ||
+                        std::ranges::any_of(f.failing, [&](const FailingTries& t) { return concerns(t.actor.pid); });
+    if (wanted) findings.push_back(describer.finding(f));
+  }
+  std::ranges::stable_sort(findings, std::greater{}, &FindingDescription::severity);
+  return findings;
+}
+
+}  // namespace
+
+std::vector<FindingDescription> describe_findings(const Judgement& judgement, const ReportFilter& filter,
+                                                  Attribution* attribution) {
+  Describer describer(judgement, attribution);
+  return describe_findings(judgement, filter, describer);
+}
+
 Report describe(const Judgement& judgement, const ReportFilter& filter, Attribution* attribution) {
   const Sample& sample = judgement.now;
   Describer describer(judgement, attribution);
@@ -248,15 +378,7 @@ Report describe(const Judgement& judgement, const ReportFilter& filter, Attribut
   report.source = sample.raw.source;
   report.coverage = sample.raw.coverage;
 
-  const auto in_scope = [&](const std::vector<std::size_t>& waits) {
-    return std::ranges::any_of(waits, [&](std::size_t i) { return describer.involves(i, filter.pids); });
-  };
-  for (const Finding& f : judgement.findings) {
-    if (!filter.pids.empty() && !in_scope(f.cycle) && !in_scope(f.victims) && !in_scope(f.waiters)) continue;
-    report.findings.push_back(describer.finding(f));
-  }
-  std::ranges::stable_sort(report.findings, std::greater{}, &FindingDescription::severity);
-
+  report.findings = describe_findings(judgement, filter, describer);
   const std::vector<bool> shown = describer.worth_showing();
   for (std::size_t i = 0; i < sample.waits.size(); ++i) {
     if (!filter.pids.empty() && !describer.involves(i, filter.pids)) continue;

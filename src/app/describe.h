@@ -19,6 +19,8 @@ struct ReportFilter {
 };
 
 // `attribution` may be null: a replayed look belongs to another host, whose users and units are not known here.
+[[nodiscard]] std::vector<FindingDescription> describe_findings(const Judgement& judgement, const ReportFilter& filter,
+                                                                Attribution* attribution);
 [[nodiscard]] Report describe(const Judgement& judgement, const ReportFilter& filter, Attribution* attribution);
 
 }  // namespace lockscope

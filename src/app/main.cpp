@@ -28,6 +28,8 @@ int main(int argc, char** argv) {
     }
     const Result<int> status =
         std::visit(Overloaded{[](const SnapshotOptions& o) { return run_snapshot(o); },
+                              [](const RecordOptions& o) { return run_record(o); },
+                              [](const AuditOptions& o) { return run_audit(o); },
                               [](const DoctorOptions& o) { return run_doctor(o); },
                               [](const ReplayOptions& o) { return run_replay(o); },
                               [](const PrintAndExit& p) -> Result<int> {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "app/allow_rule.h"
 #include "app/duration.h"
 
 namespace lockscope {
@@ -25,6 +26,14 @@ void add_duration(CLI::App& app, const std::string& name, std::chrono::nanosecon
       ->type_name("DURATION");
 }
 
+void add_exit_code(CLI::App& app, CommonOptions& o) {
+  app.add_flag("--exit-code", o.exit_code, "exit with 1 if there are findings at or above --fail-on");
+  app.add_option("--fail-on", o.fail_on, "severity that --exit-code counts: notice, warning (default) or critical")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, Severity>{
+          {"notice", Severity::notice}, {"warning", Severity::warning}, {"critical", Severity::critical}}))
+      ->type_name("SEVERITY");
+}
+
 void add_common(CLI::App& app, CommonOptions& o) {
   app.add_flag("--json", o.json, "one JSON report object on standard output");
   add_duration(app, "--min-wait", o.min_wait, "leave out waits known to be shorter");
@@ -33,13 +42,54 @@ void add_common(CLI::App& app, CommonOptions& o) {
                "unset, a long hold is reported only where the holder is stopped)",
                &o.thresholds.long_hold_set);
   app.add_flag("--no-color", o.no_color, "no colours, also on a terminal (as does NO_COLOR in the environment)");
-  app.add_flag("--exit-code", o.exit_code, "exit with 1 if there are findings at or above --fail-on");
-  app.add_option("--fail-on", o.fail_on, "severity that --exit-code counts: notice, warning (default) or critical")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Severity>{
-          {"notice", Severity::notice}, {"warning", Severity::warning}, {"critical", Severity::critical}}))
-      ->type_name("SEVERITY");
+  add_exit_code(app, o);
   app.add_flag("-q,--quiet", o.quiet, "findings only");
   app.add_flag("-v,--verbose", o.verbose, "say on standard error what is being done; twice for more");
+}
+
+// Who may have which locks.
+void add_allow(CLI::App& app, Thresholds& thresholds) {
+  app.add_option_function<std::vector<std::string>>(
+         "--allow",
+         [&thresholds](const std::vector<std::string>& rules) {
+           for (const std::string& text : rules) {
+             auto rule = parse_allow_rule(text);
+             if (!rule) throw CLI::ValidationError("--allow", rule.error().line());
+             thresholds.allowed.push_back(std::move(*rule));
+           }
+         },
+         "wanted: processes with this program, in this unit, and locks at this path, by shell patterns: "
+         "exe=/usr/bin/backup*,path=/var/lib/*; repeatable")
+      ->allow_extra_args(false)
+      ->type_name("RULE");
+}
+
+// When to call it a hijack.
+void add_trust(CLI::App& app, Thresholds& thresholds, bool* was_set) {
+  add_duration(app, "--starved", thresholds.starved,
+               "report who is kept from a lock this long by an outsider, or passed over (default 5s)", was_set);
+  add_allow(app, thresholds);
+}
+
+// How long, how often, and what else to watch.
+void add_watch(CLI::App& app, WatchOptions& o, CommonOptions& common, const std::string& help_for) {
+  app.add_option_function<std::string>(
+         "--for",
+         [&o](const std::string& text) {
+           const auto parsed = parse_duration(text);
+           if (!parsed) throw CLI::ValidationError("--for", parsed.error().line());
+           if (parsed->count() <= 0) throw CLI::ValidationError("--for", "must be longer than nothing");
+           o.duration = *parsed;
+         },
+         help_for)
+      ->type_name("DURATION");
+  add_duration(app, "--interval", o.interval, "while watching: time from look to look (default 500ms)");
+  add_trust(app, common.thresholds, nullptr);
+  app.add_flag("--writes", o.writes, "also watch for writes to files that another process has locked");
+  app.add_flag("--cost", o.cost, "report what the hooks cost, by the kernel's account; doubles what they cost");
+  app.add_flag("--creates", o.creates,
+               "also watch for lock files that could not be created because the name was taken; costs every system "
+               "call of the host about 0.1 us while it lasts");
 }
 
 constexpr const char* kMainFooter =
@@ -48,15 +98,35 @@ constexpr const char* kMainFooter =
     "Examples:\n"
     "  sudo lockscope snapshot                 who waits for whom now, and is it a deadlock\n"
     "  sudo lockscope snapshot --pid 1234      only what touches process 1234\n"
+    "  sudo lockscope snapshot --for 10s       what was contended in ten seconds, and who was starved\n"
+    "  sudo lockscope audit                    which locks could be hijacked, and how to close that\n"
     "  sudo lockscope doctor                   what works on this host\n";
 
 constexpr const char* kSnapshotFooter =
     "Examples:\n"
     "  sudo lockscope snapshot\n"
     "  sudo lockscope snapshot --pid 1234 --pid 1300 --json\n"
+    "  sudo lockscope snapshot --for 10s       watch: contended locks, hijacks, starvation\n"
     "  sudo lockscope snapshot --exit-code --fail-on critical && echo healthy\n"
     "  lockscope snapshot --no-bpf             without root: one's own processes\n"
     "  sudo lockscope snapshot --save hang.trace && lockscope replay hang.trace\n";
+
+constexpr const char* kRecordFooter =
+    "Ends with --for, or when interrupted; the file is then complete, and a cut-off one can still be replayed.\n"
+    "\n"
+    "Examples:\n"
+    "  sudo lockscope record -o night.lockscope --for 8h\n"
+    "  lockscope replay night.lockscope\n";
+
+constexpr const char* kAuditFooter =
+    "Looks once at the file locks that are held or waited for and at the shared memory of root, system users and\n"
+    "services, and judges by where they lie. critical: any user can take a lock that is in use. warning: some users\n"
+    "can, or any user can make the file first. notice: it may be so, or may harm nobody now.\n"
+    "\n"
+    "Examples:\n"
+    "  sudo lockscope audit\n"
+    "  sudo lockscope audit --json --exit-code --fail-on critical\n"
+    "  sudo lockscope audit --allow exe=/usr/sbin/cron --allow 'path=/run/lock/*,unit=lvm2*.service'\n";
 
 }  // namespace
 
@@ -80,8 +150,31 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   snapshot_app.add_flag("--no-bpf", snapshot.no_bpf, "read /proc alone; without root, one's own processes");
   snapshot_app.add_option("--save", snapshot.save, "keep what was seen in FILE, for 'lockscope replay'")
       ->type_name("FILE");
+  add_watch(snapshot_app, snapshot.watch, snapshot.common,
+            "watch contention this long, then report it with all that was found meanwhile");
+  snapshot_app.add_flag("--json-lines", snapshot.watch.json_lines,
+                        "with --for: each finding as one line of JSON as soon as it fires");
   add_common(snapshot_app, snapshot.common);
   snapshot_app.footer(kSnapshotFooter);
+
+  RecordOptions record;
+  CLI::App& record_app = *app.add_subcommand("record", "keep what happens on the locks of this host, for 'replay'");
+  record_app.add_option("-o,--output", record.file, "the file to write")->required()->type_name("FILE");
+  add_watch(record_app, record.watch, record.common, "stop after this time (default: when interrupted)");
+  add_duration(record_app, "--min-wait", record.common.min_wait, "keep single waits from this length on (default 1ms)");
+  record_app.add_flag("-q,--quiet", record.common.quiet, "no summary at the end");
+  record_app.footer(kRecordFooter);
+
+  AuditOptions audit;
+  CLI::App& audit_app =
+      *app.add_subcommand("audit", "which locks in use could be hijacked, by whom, how to close that");
+  audit_app.add_flag("--json", audit.common.json, "one JSON report object on standard output");
+  add_allow(audit_app, audit.common.thresholds);
+  audit_app.add_flag("--no-bpf", audit.no_bpf, "read /proc alone; without root, one's own processes");
+  audit_app.add_flag("--no-color", audit.common.no_color, "no colours, also on a terminal");
+  add_exit_code(audit_app, audit.common);
+  audit_app.add_flag("-q,--quiet", audit.common.quiet, "findings only");
+  audit_app.footer(kAuditFooter);
 
   DoctorOptions doctor;
   CLI::App& doctor_app = *app.add_subcommand("doctor", "what works on this host, what does not, and what to do");
@@ -93,8 +186,11 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
 
   ReplayOptions replay;
   CLI::App& replay_app = *app.add_subcommand("replay", "judge a saved trace again, on any machine");
-  replay_app.add_option("FILE", replay.file, "written by 'lockscope snapshot --save'")->required()->type_name("");
+  replay_app.add_option("FILE", replay.file, "written by 'lockscope record' or 'lockscope snapshot --save'")
+      ->required()
+      ->type_name("");
   replay_app.add_flag("--all", replay.all, "also waits that nobody in particular can end");
+  add_trust(replay_app, replay.common.thresholds, &replay.starved_set);
   add_common(replay_app, replay.common);
   replay_app.footer("Examples:\n  lockscope replay hang.trace\n  lockscope replay hang.trace --json\n");
 
@@ -113,7 +209,20 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& e) {
     return fail(ErrorKind::usage, e.what(), "", "see 'lockscope --help'");
   }
-  if (snapshot_app.parsed()) return snapshot;
+  if (snapshot_app.parsed()) {
+    if (!snapshot.watch.duration && (snapshot.watch.json_lines || snapshot.watch.writes || snapshot.watch.creates ||
+                                    snapshot.watch.cost)) {
+      return fail(ErrorKind::usage, "--json-lines, --writes, --creates and --cost need --for", "",
+                  "see 'lockscope snapshot --help'");
+    }
+    if (snapshot.watch.duration && (snapshot.no_bpf || !snapshot.save.empty())) {
+      return fail(ErrorKind::usage, "--for cannot be combined with --no-bpf or --save", "",
+                  "'lockscope record' keeps what is watched");
+    }
+    return snapshot;
+  }
+  if (record_app.parsed()) return record;
+  if (audit_app.parsed()) return audit;
   if (doctor_app.parsed()) return doctor;
   return replay;
 }

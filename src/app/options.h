@@ -26,13 +26,35 @@ struct CommonOptions {
   Severity fail_on = Severity::warning;
 };
 
+// What the commands that watch for a while understand.
+struct WatchOptions {
+  std::optional<std::chrono::nanoseconds> duration;             // nothing: until a signal
+  std::chrono::nanoseconds interval{std::chrono::milliseconds{500}};  // from look to look
+  bool writes = false;       // also writes to files that others have locked
+  bool creates = false;      // also exclusive creates that found the name taken
+  bool cost = false;         // have the kernel account what the hooks cost
+  bool json_lines = false;   // each finding when it fires, one a line
+};
+
 struct SnapshotOptions {
   CommonOptions common;
+  WatchOptions watch;  // only if its duration is set
   std::vector<pid_t> pids;  // empty: the whole host
   std::chrono::nanoseconds confirm{std::chrono::milliseconds{100}};
   bool all = false;
   bool no_bpf = false;
   std::string save;  // a trace of what was seen, for `replay`; empty: none
+};
+
+struct RecordOptions {
+  CommonOptions common;
+  WatchOptions watch;
+  std::string file;
+};
+
+struct AuditOptions {
+  CommonOptions common;
+  bool no_bpf = false;
 };
 
 struct DoctorOptions {
@@ -42,6 +64,7 @@ struct DoctorOptions {
 struct ReplayOptions {
   CommonOptions common;
   std::string file;
+  bool starved_set = false;  // else a recording's own threshold holds
   bool all = false;
 };
 
@@ -50,7 +73,7 @@ struct PrintAndExit {
   std::string text;
 };
 
-using Command = std::variant<SnapshotOptions, DoctorOptions, ReplayOptions, PrintAndExit>;
+using Command = std::variant<SnapshotOptions, RecordOptions, AuditOptions, DoctorOptions, ReplayOptions, PrintAndExit>;
 
 // Errors are of kind usage and name the option. No exception leaves it.
 [[nodiscard]] Result<Command> parse_command_line(int argc, const char* const* argv);

@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "exporters/catalog.h"
 
@@ -36,6 +38,18 @@ int write_report(const Report& report, const CommonOptions& options, bool all) {
   const ExportOptions how{
       .color = color_wanted(options), .width = terminal_width(), .quiet = options.quiet, .all = all};
   exporter->write(report, how, std::cout);
+  return finish_lines(report, options);
+}
+
+void write_finding_line(const FindingDescription& finding) {
+  Report report;
+  report.findings.push_back(finding);
+  std::ostringstream text;
+  make_exporter("json")->write(report, {}, text);
+  std::cout << nlohmann::ordered_json::parse(text.str())["findings"][0].dump() << std::endl;
+}
+
+int finish_lines(const Report& report, const CommonOptions& options) {
   errno = 0;
   std::cout.flush();
   if (!std::cout) {

@@ -11,6 +11,11 @@ namespace lockscope {
 // standard output cannot be written.
 [[nodiscard]] int write_report(const Report& report, const CommonOptions& options, bool all);
 
+// One finding as one line of JSON, written out at once: what `--json-lines` streams.
+void write_finding_line(const FindingDescription& finding);
+// The exit status after such lines: as of write_report().
+[[nodiscard]] int finish_lines(const Report& report, const CommonOptions& options);
+
 // Whether standard output may carry colours.
 [[nodiscard]] bool color_wanted(const CommonOptions& options);
 

@@ -164,6 +164,16 @@ void SelfTest::end_child() {
   child_ = 0;
 }
 
+std::vector<std::string> SelfTest::distrusted() const {
+  std::vector<std::string> notes;
+  for (const Item& item : items_) {
+    if (item.outcome != Outcome::wrong) continue;
+    notes.push_back(std::string("owners by ") + item.what +
+                    " are not believed, because the self-test failed: " + item.detail);
+  }
+  return notes;
+}
+
 TrustedKinds SelfTest::examine(RawSample& raw, ProcessMemory& memory) {
   if (child_ == 0) return {};  // judged already, or never started
   const Sample sample = classify(take_out(raw, child_), memory, {});

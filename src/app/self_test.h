@@ -32,6 +32,8 @@ class SelfTest final : public LookFilter {
   // Judges the child's waits, takes its threads out of the look, and ends the child.
   TrustedKinds examine(RawSample& raw, ProcessMemory& memory) override;
   [[nodiscard]] const std::vector<Item>& items() const { return items_; }
+  // What was wrong, each in a sentence for the notes of a report.
+  [[nodiscard]] std::vector<std::string> distrusted() const;
 
  private:
   SelfTest() = default;

@@ -7,6 +7,8 @@
 namespace lockscope {
 
 [[nodiscard]] Result<int> run_snapshot(const SnapshotOptions& options);
+[[nodiscard]] Result<int> run_record(const RecordOptions& options);
+[[nodiscard]] Result<int> run_audit(const AuditOptions& options);
 [[nodiscard]] Result<int> run_doctor(const DoctorOptions& options);
 [[nodiscard]] Result<int> run_replay(const ReplayOptions& options);
 

@@ -2,44 +2,25 @@
 #include "attribution/attribution.h"
 
 #include <fmt/format.h>
-#include <pwd.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
-#include "attribution/cgroup_names.h"
 #include "attribution/proc_text.h"
+#include "attribution/process_facts.h"
 
 namespace lockscope {
 
 namespace {
 
 constexpr int kTries = 8;                     // threads of one process that may be gone before it is given up
-constexpr std::size_t kUsers = 4096;          // names kept; users beyond have none in this report
 constexpr std::size_t kMapsLimit = 16 << 20;  // bytes of one process' maps
 constexpr std::size_t kRegions = 65536;
-constexpr std::size_t kPasswdLimit = 1 << 20;
-
-std::optional<std::string> ask_name_service(std::uint32_t uid) {
-  std::vector<char> buffer(1024);
-  passwd entry{};
-  passwd* found = nullptr;
-  int error = 0;
-  while ((error = ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found)) == ERANGE) {
-    if (buffer.size() >= kPasswdLimit) return std::nullopt;
-    buffer.resize(buffer.size() * 2);
-  }
-  if (error != 0 || found == nullptr || found->pw_name == nullptr || *found->pw_name == '\0') return std::nullopt;
-  return std::string(found->pw_name);
-}
 
 }  // namespace
 
-Attribution::Attribution(std::string proc)
-    : proc_(std::move(proc)), ticks_per_second_(static_cast<std::uint64_t>(std::max(1L, ::sysconf(_SC_CLK_TCK)))) {}
+Attribution::Attribution(std::string proc) : proc_(std::move(proc)) {}
 
 ThreadDescription Attribution::describe(const Thread& thread) {
   ThreadDescription description;
@@ -48,8 +29,8 @@ ThreadDescription Attribution::describe(const Thread& thread) {
   description.comm = thread.comm;
   description.start_ns = thread.id.start_ns;
   description.uid = thread.uid;
-  if (thread.uid) description.user = user_of(*thread.uid);
-  const Process& process = process_of(thread);
+  if (thread.uid) description.user = accounts_.user(*thread.uid);
+  const ProcessFacts& process = process_of(thread);
   description.exe = process.exe;
   description.cgroup = process.cgroup;
   description.unit = process.unit;
@@ -62,7 +43,7 @@ std::optional<std::string> Attribution::path_of_lock(const Thread& thread, int f
   if (fd < 0) return std::nullopt;
   const std::tuple key{thread.pid, fd, expected ? expected->ino : 0};
   if (const auto known = lock_paths_.find(key); known != lock_paths_.end()) return known->second;
-  const auto directory = open_thread(thread);
+  const auto directory = open_thread_folder(proc_, thread);
   if (!directory) return std::nullopt;
   auto path = directory->link(fmt::format("fd/{}", fd).c_str());
   if (expected) {
@@ -88,34 +69,22 @@ std::optional<std::string> Attribution::path_of_mapping(const Thread& thread, co
   return found->path;
 }
 
-const Attribution::Process& Attribution::process_of(const Thread& thread) {
+const ProcessFacts& Attribution::process_of(const Thread& thread) {
   Process& process = processes_[thread.pid];
-  if (process.known || process.tries >= kTries) return process;
+  if (process.known || process.tries >= kTries) return process.facts;
   ++process.tries;
   // Through the thread, not the process: where the first thread has ended, only the others still know their program.
-  const auto directory = open_thread(thread);
-  if (!directory) return process;
+  const auto directory = open_thread_folder(proc_, thread);
+  if (!directory) return process.facts;
   process.known = true;
-  process.exe = directory->link("exe");
-  if (const auto text = directory->text("cgroup")) process.cgroup = cgroup_of(*text);
-  if (process.cgroup) {
-    process.unit = unit_of(*process.cgroup);
-    process.container = container_of(*process.cgroup);
-  }
-  return process;
-}
-
-std::optional<std::string> Attribution::user_of(std::uint32_t uid) {
-  const auto known = users_.find(uid);
-  if (known != users_.end()) return known->second;
-  if (users_.size() >= kUsers) return std::nullopt;
-  return users_[uid] = ask_name_service(uid);
+  process.facts = read_process_facts(*directory);
+  return process.facts;
 }
 
 const std::vector<Attribution::Region>& Attribution::regions_of(const Thread& thread) {
   if (regions_pid_ == thread.pid) return regions_;
   regions_.clear();
-  const auto directory = open_thread(thread);
+  const auto directory = open_thread_folder(proc_, thread);
   if (!directory) {
     regions_pid_ = 0;
     return regions_;
@@ -129,16 +98,6 @@ const std::vector<Attribution::Region>& Attribution::regions_of(const Thread& th
     }
   });
   return regions_;
-}
-
-std::optional<ProcDirectory> Attribution::open_thread(const Thread& thread) const {
-  if (thread.pid <= 0 || thread.id.tid <= 0) return std::nullopt;
-  ProcDirectory directory(fmt::format("{}/{}/task/{}", proc_, thread.pid, thread.id.tid));
-  if (!directory) return std::nullopt;
-  const auto stat = directory.text("stat");
-  const auto ticks = stat ? start_ticks_of(*stat) : std::nullopt;
-  if (!ticks || !same_start(*ticks, thread.id.start_ns, ticks_per_second_)) return std::nullopt;
-  return directory;
 }
 
 HostDescription host_description(const std::string& proc) {

@@ -18,7 +18,8 @@
 #include <tuple>
 #include <vector>
 
-#include "attribution/proc_directory.h"
+#include "attribution/accounts.h"
+#include "lockscope/facts.h"
 #include "lockscope/ids.h"
 #include "lockscope/raw_sample.h"
 #include "lockscope/report.h"
@@ -30,6 +31,10 @@ class Attribution {
   explicit Attribution(std::string proc = "/proc");
 
   [[nodiscard]] ThreadDescription describe(const Thread& thread);
+
+  // For who asks the same of this host.
+  [[nodiscard]] const std::string& proc() const { return proc_; }
+  [[nodiscard]] Accounts& accounts() { return accounts_; }
 
   // What descriptor `fd` of this thread's process is called there. Absent also where it is not `expected` any more.
   [[nodiscard]] std::optional<std::string> path_of_lock(const Thread& thread, int fd,
@@ -43,10 +48,7 @@ class Attribution {
   struct Process {
     bool known = false;
     int tries = 0;  // threads that were asked and had gone
-    std::optional<std::string> exe;
-    std::optional<std::string> cgroup;
-    std::optional<std::string> unit;
-    std::optional<std::string> container;
+    ProcessFacts facts;  // user and start left out
   };
   struct Region {
     std::uint64_t start = 0;
@@ -55,16 +57,12 @@ class Attribution {
     std::string path;
   };
 
-  const Process& process_of(const Thread& thread);
-  std::optional<std::string> user_of(std::uint32_t uid);
+  const ProcessFacts& process_of(const Thread& thread);
   const std::vector<Region>& regions_of(const Thread& thread);
-  // The thread's folder in /proc, if it is still that thread's.
-  [[nodiscard]] std::optional<ProcDirectory> open_thread(const Thread& thread) const;
 
   std::string proc_;
-  std::uint64_t ticks_per_second_;
   std::map<pid_t, Process> processes_;  // at most one a process in sight
-  std::map<std::uint32_t, std::optional<std::string>> users_;
+  Accounts accounts_;
   std::map<std::tuple<pid_t, int, std::uint64_t>, std::optional<std::string>> lock_paths_;  // by pid, fd, inode
   pid_t regions_pid_ = 0;        // the process that regions_ describes
   std::vector<Region> regions_;  // shared file mappings, ascending

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "attribution/proc_directory.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <utility>
 #include <vector>
 
@@ -70,6 +73,27 @@ std::optional<std::string> ProcDirectory::link(const char* name) const {
   const ssize_t got = ::readlinkat(fd_, name, target.data(), target.size());
   if (got <= 0 || static_cast<std::size_t>(got) == target.size()) return std::nullopt;
   return std::string(target.data(), static_cast<std::size_t>(got));
+}
+
+std::vector<int> ProcDirectory::numbers(const char* name, std::size_t limit) const {
+  std::vector<int> found;
+  const int fd = ::openat(fd_, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* const folder = fd >= 0 ? ::fdopendir(fd) : nullptr;
+  if (folder == nullptr) {
+    if (fd >= 0) ::close(fd);
+    return found;
+  }
+  while (found.size() < limit) {
+    const dirent* const entry = ::readdir(folder);
+    if (entry == nullptr) break;
+    const std::string_view text = entry->d_name;
+    int number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc{} && end == text.data() + text.size() && number >= 0) found.push_back(number);
+  }
+  ::closedir(folder);
+  std::ranges::sort(found);
+  return found;
 }
 
 void ProcDirectory::lines(const char* name, std::size_t limit,

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lockscope {
 
@@ -19,10 +20,13 @@ class ProcDirectory {
   ~ProcDirectory();
 
   [[nodiscard]] explicit operator bool() const { return fd_ >= 0; }
+  [[nodiscard]] int get() const { return fd_; }  // O_PATH, as long as this lives
 
   // The whole file. Absent: cannot be read, or is longer than 64 KiB.
   [[nodiscard]] std::optional<std::string> text(const char* name) const;
   [[nodiscard]] std::optional<std::string> link(const char* name) const;
+  // The names that are numbers in the folder `name` of it, at most `limit` of them, ascending.
+  [[nodiscard]] std::vector<int> numbers(const char* name, std::size_t limit) const;
   // Calls back for each line, without its newline, of the first `limit` bytes; lines over 8 KiB are left out.
   void lines(const char* name, std::size_t limit, const std::function<void(std::string_view)>& line) const;
 

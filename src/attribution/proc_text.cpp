@@ -24,6 +24,17 @@ bool take(std::string_view& rest, std::string_view literal) {
   return true;
 }
 
+template <class T>
+std::optional<T> line_of(std::string_view text, std::string_view key) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    std::string_view line = text.substr(at, text.find('\n', at) - at);
+    at += line.size() + 1;
+    if (take(line, key)) return take_number<T>(line);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> start_ticks_of(std::string_view stat) {
@@ -43,16 +54,9 @@ bool same_start(std::uint64_t ticks, std::uint64_t start_ns, std::uint64_t ticks
   return ticks <= expected + 1 && expected <= ticks + 1;
 }
 
-std::optional<std::uint64_t> inode_of(std::string_view fdinfo) {
-  constexpr std::string_view kKey = "ino:\t";
-  std::size_t at = 0;
-  while (at < fdinfo.size()) {
-    std::string_view line = fdinfo.substr(at, fdinfo.find('\n', at) - at);
-    at += line.size() + 1;
-    if (take(line, kKey)) return take_number<std::uint64_t>(line);
-  }
-  return std::nullopt;
-}
+std::optional<std::uint64_t> inode_of(std::string_view fdinfo) { return line_of<std::uint64_t>(fdinfo, "ino:\t"); }
+
+std::optional<int> mount_id_of(std::string_view fdinfo) { return line_of<int>(fdinfo, "mnt_id:\t"); }
 
 std::optional<MapsLine> parse_mapping(std::string_view line) {
   MapsLine mapping;

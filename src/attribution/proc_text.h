@@ -22,6 +22,9 @@ namespace lockscope {
 // The "ino:" line of /proc/PID/fdinfo/N (Linux 5.14 on).
 [[nodiscard]] std::optional<std::uint64_t> inode_of(std::string_view fdinfo);
 
+// The "mnt_id:" line of the same.
+[[nodiscard]] std::optional<int> mount_id_of(std::string_view fdinfo);
+
 // A line of /proc/PID/maps.
 struct MapsLine {
   std::uint64_t start = 0;

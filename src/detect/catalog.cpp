@@ -6,7 +6,9 @@
 namespace lockscope {
 
 std::span<const CatalogEntry> detector_catalog() {
-  static const std::array entries{kDeadlock, kSelfDeadlock, kAbandonedLock, kLongHold};
+  static const std::array entries{kDeadlock,    kSelfDeadlock,      kAbandonedLock,      kLongHold,
+                                  kExposedLock, kTakenLockName,     kLockHijack,         kStarvation,
+                                  kLockConvoy,  kPriorityInversion, kIgnoredLockFailure, kUnlockedWrite};
   return entries;
 }
 

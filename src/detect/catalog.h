@@ -18,12 +18,21 @@ struct CatalogEntry {
   Level level;
   const char* description;  // one line
   std::unique_ptr<Detector> (*make)();
+  bool on_request = false;  // judges what may happen, not what does: run by a command of its own only
 };
 
 extern const CatalogEntry kDeadlock;
 extern const CatalogEntry kSelfDeadlock;
 extern const CatalogEntry kAbandonedLock;
 extern const CatalogEntry kLongHold;
+extern const CatalogEntry kExposedLock;
+extern const CatalogEntry kTakenLockName;
+extern const CatalogEntry kLockHijack;
+extern const CatalogEntry kStarvation;
+extern const CatalogEntry kLockConvoy;
+extern const CatalogEntry kPriorityInversion;
+extern const CatalogEntry kIgnoredLockFailure;
+extern const CatalogEntry kUnlockedWrite;
 
 [[nodiscard]] std::span<const CatalogEntry> detector_catalog();
 

@@ -24,6 +24,11 @@ Fingerprint& Fingerprint::add(std::uint64_t number) {
   return *this;
 }
 
+Fingerprint& Fingerprint::add(std::string_view text) {
+  hash_.add(text);
+  return *this;
+}
+
 Fingerprint& Fingerprint::add(const ThreadId& thread) {
   return add(static_cast<std::uint64_t>(thread.tid)).add(thread.start_ns / kStartUnit);
 }
@@ -42,6 +47,23 @@ Fingerprint& Fingerprint::add_lock(const Sample& sample, const Wait& wait) {
     void operator()(const SysvSet& set) const { out.add(set.id); }
   };
   std::visit(Visitor{*this, static_cast<std::uint64_t>(sample.raw.threads[wait.thread].pid)}, wait.lock.place);
+  return *this;
+}
+
+Fingerprint& Fingerprint::add_lock(const ContendedLock& lock) {
+  add(lock.index());
+  struct Visitor {
+    Fingerprint& out;
+    void operator()(const WordOfProcess& word) const {
+      out.add(static_cast<std::uint64_t>(word.pid)).add(word.address);
+    }
+    void operator()(const SharedPlace& place) const { out.add(place.file.dev).add(place.file.ino).add(place.offset); }
+    void operator()(const LockOfFile& lock_of) const {
+      out.add(lock_of.file.dev).add(lock_of.file.ino).add(std::uint64_t{lock_of.flock ? 1U : 0U});
+    }
+    void operator()(std::uint64_t set) const { out.add(set); }
+  };
+  std::visit(Visitor{*this}, lock);
   return *this;
 }
 

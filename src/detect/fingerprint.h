@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "lockscope/contention.h"
 #include "lockscope/hash.h"
 #include "lockscope/sample.h"
 
@@ -18,9 +19,13 @@ class Fingerprint {
   explicit Fingerprint(std::string_view kind);
 
   Fingerprint& add(std::uint64_t number);
+  Fingerprint& add(std::string_view text);
   Fingerprint& add(const ThreadId& thread);
   // The lock that this wait is for. A private word is told apart by the process of the waiter.
   Fingerprint& add_lock(const Sample& sample, const Wait& wait);
+
+  // The same, by its name across ticks. A private word is told apart by the number of its process.
+  Fingerprint& add_lock(const ContendedLock& lock);
 
   [[nodiscard]] std::string hex() const;  // 16 digits
 

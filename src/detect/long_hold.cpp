@@ -6,47 +6,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include "detect/catalog.h"
 #include "detect/fingerprint.h"
 #include "detect/judged_knots.h"
 #include "detect/wording.h"
+#include "lockscope/lock_table.h"
 
 namespace lockscope {
 namespace {
 
 constexpr std::uint64_t kStoppedLong = 1'000'000'000;
-
-// Kinds whose holder is somebody who took it and can let go; the end of a thread or a signal to come is not held.
-bool can_be_held(LockKind kind) {
-  switch (kind) {
-    case LockKind::mutex:
-    case LockKind::recursive_mutex:
-    case LockKind::errorcheck_mutex:
-    case LockKind::adaptive_mutex:
-    case LockKind::robust_mutex:
-    case LockKind::pi_mutex:
-    case LockKind::priority_protect_mutex:
-    case LockKind::rwlock:
-    case LockKind::stdio:
-    case LockKind::loader:
-    case LockKind::libc_internal:
-    case LockKind::flock:
-    case LockKind::posix:
-    case LockKind::ofd: return true;
-    case LockKind::cond:
-    case LockKind::sem:
-    case LockKind::barrier:
-    case LockKind::once:
-    case LockKind::join:
-    case LockKind::sysv_sem:
-    case LockKind::child:
-    case LockKind::futex: return false;
-  }
-  std::abort();
-}
 
 // A lock with its one holder, and the standing waits for it.
 struct Hold {
@@ -56,44 +27,6 @@ struct Hold {
   std::vector<std::size_t> victims;
   bool stopped = false;  // each thread that could let go is
 };
-
-std::string call_words(std::int64_t number) {
-  struct Call {
-    std::int64_t number;
-    const char* name;
-  };
-  static constexpr auto calls = std::to_array<Call>({
-      {0, "read"},
-      {1, "write"},
-      {7, "poll"},
-      {17, "pread64"},
-      {23, "select"},
-      {34, "pause"},
-      {35, "nanosleep"},
-      {42, "connect"},
-      {43, "accept"},
-      {44, "sendto"},
-      {45, "recvfrom"},
-      {47, "recvmsg"},
-      {61, "wait4"},
-      {72, "fcntl"},
-      {73, "flock"},
-      {74, "fsync"},
-      {75, "fdatasync"},
-      {128, "rt_sigtimedwait"},
-      {130, "rt_sigsuspend"},
-      {202, "futex"},
-      {230, "clock_nanosleep"},
-      {232, "epoll_wait"},
-      {247, "waitid"},
-      {270, "pselect6"},
-      {271, "ppoll"},
-      {281, "epoll_pwait"},
-      {288, "accept4"},
-  });
-  const auto found = std::ranges::find(calls, number, &Call::number);
-  return found == calls.end() ? fmt::format("system call {}", number) : found->name;
-}
 
 class LongHoldDetector final : public Detector {
  public:
@@ -221,7 +154,7 @@ class LongHoldDetector final : public Detector {
     switch (thread.state) {
       case ThreadState::running: return "is running";
       case ThreadState::blocked:
-        return thread.syscall ? fmt::format("sleeps in {}", call_words(*thread.syscall)) : "sleeps";
+        return thread.syscall ? fmt::format("sleeps in {}", name_call(*thread.syscall)) : "sleeps";
       case ThreadState::stopped: return "is stopped";
       case ThreadState::exiting: return "is exiting";
     }

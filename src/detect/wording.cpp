@@ -10,6 +10,19 @@
 namespace lockscope {
 namespace {
 
+std::string name_range(const Wait& wait) {
+  if (wait.range_start == 0 && wait.range_end == ~std::uint64_t{0}) return {};
+  if (wait.range_end == ~std::uint64_t{0}) return fmt::format(" from byte {}", wait.range_start);
+  return fmt::format(" (bytes {}-{})", wait.range_start, wait.range_end);
+}
+
+const Thread* find_thread(const Sample& sample, const ThreadId& id) {
+  const auto found = std::ranges::find(sample.raw.threads, id, &Thread::id);
+  return found == sample.raw.threads.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
 const char* words_for(LockKind kind) {
   switch (kind) {
     case LockKind::mutex: return "mutex";
@@ -37,19 +50,6 @@ const char* words_for(LockKind kind) {
   }
   std::abort();
 }
-
-std::string name_range(const Wait& wait) {
-  if (wait.range_start == 0 && wait.range_end == ~std::uint64_t{0}) return {};
-  if (wait.range_end == ~std::uint64_t{0}) return fmt::format(" from byte {}", wait.range_start);
-  return fmt::format(" (bytes {}-{})", wait.range_start, wait.range_end);
-}
-
-const Thread* find_thread(const Sample& sample, const ThreadId& id) {
-  const auto found = std::ranges::find(sample.raw.threads, id, &Thread::id);
-  return found == sample.raw.threads.end() ? nullptr : &*found;
-}
-
-}  // namespace
 
 std::string name_thread(const Thread& thread) {
   const std::string name = thread.comm.empty() ? "thread" : thread.comm;
@@ -86,6 +86,23 @@ std::string name_releaser(const Sample& sample, const Releaser& releaser) {
   if (releaser.scope == Releaser::Scope::any_thread_of_process) return name_process(sample, releaser.pid);
   const Thread* thread = find_thread(sample, releaser.thread);
   return thread == nullptr ? fmt::format("thread {}", releaser.thread.tid) : name_thread(*thread);
+}
+
+std::string name_state(const Sample& sample, pid_t pid) {
+  const auto threads = std::ranges::equal_range(sample.raw.threads, pid, {}, &Thread::pid);
+  if (threads.empty()) return "gone";
+  if (std::ranges::any_of(threads, [](const Thread& t) { return t.state == ThreadState::running; })) return "running";
+  const Thread& leader = threads.front();
+  switch (leader.state) {
+    case ThreadState::running: return "running";
+    case ThreadState::stopped: return "stopped";
+    case ThreadState::exiting: return "exiting";
+    case ThreadState::blocked: break;
+  }
+  const auto index = static_cast<std::size_t>(&leader - sample.raw.threads.data());
+  const auto wait = std::ranges::lower_bound(sample.waits, index, {}, &Wait::thread);
+  if (wait != sample.waits.end() && wait->thread == index) return "waiting for " + name_lock(sample, *wait);
+  return leader.syscall ? "sleeping in " + name_call(*leader.syscall) : "sleeping";
 }
 
 std::string name_threads(std::uint64_t count) { return fmt::format("{} thread{}", count, count == 1 ? "" : "s"); }

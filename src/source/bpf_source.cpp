@@ -84,6 +84,7 @@ struct BpfSource::Parts {
   BpfIterator tasks_iterator;
   BpfIterator locks_iterator;
   std::optional<Error> locks_error;
+  bool file_locks_wanted = false;
   std::vector<std::uint8_t> bytes;  // kept between looks: its size is that of the host
   Cost cost;
 
@@ -167,8 +168,9 @@ void BpfSource::Parts::fill_all_places(RawSample& sample) {
 
 Result<void> BpfSource::Parts::read_file_locks(RawSample& sample) {
   cost.file_locks_pass_ns = 0;
-  const bool wanted =
-      std::ranges::any_of(sample.waits, [](const RawWait& w) { return w.syscall == kFlock || w.syscall == kFcntl; });
+  const bool wanted = file_locks_wanted || std::ranges::any_of(sample.waits, [](const RawWait& w) {
+                        return w.syscall == kFlock || w.syscall == kFcntl;
+                      });
   if (!wanted) return {};
   if (locks_error) {
     ++sample.coverage.lost_events["file locks not readable"];
@@ -192,6 +194,7 @@ Result<void> BpfSource::Parts::read_file_locks(RawSample& sample) {
   return {};
 }
 
+void BpfSource::want_file_locks(bool wanted) { parts_->file_locks_wanted = wanted; }
 LiveMemory& BpfSource::memory() { return parts_->memory; }
 const std::optional<Error>& BpfSource::file_locks_error() const { return parts_->locks_error; }
 BpfSource::Cost BpfSource::last_cost() const { return parts_->cost; }

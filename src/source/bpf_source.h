@@ -22,6 +22,7 @@ class BpfSource final : public Source {
 
   // About 3 us a thread. Threads of the calling process are left out.
   [[nodiscard]] Result<RawSample> sample() override;
+  void want_file_locks(bool wanted) override;
   [[nodiscard]] LiveMemory& memory() override;
 
   // Why file locks cannot be read by BPF on this kernel; absent: they can. They are then left unknown.

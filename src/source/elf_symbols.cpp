@@ -76,15 +76,6 @@ std::optional<Elf64_Ehdr> read_header(const BoundedFile& file) {
   return header;
 }
 
-std::optional<std::uint64_t> file_offset_of(const std::vector<ElfSegment>& loaded, std::uint64_t address) {
-  for (const ElfSegment& segment : loaded) {
-    if (address >= segment.address && address - segment.address < segment.file_size) {
-      return segment.offset + (address - segment.address);
-    }
-  }
-  return std::nullopt;
-}
-
 // A string of a table in the file: up to its NUL, the limit or the end of the file.
 std::string read_string(const BoundedFile& file, std::uint64_t offset) {
   std::array<char, kMaxSoname> text{};
@@ -107,7 +98,7 @@ void read_dynamic(const BoundedFile& file, const Elf64_Phdr& dynamic, ElfFile& e
     if (entry.d_tag == DT_FLAGS_1) elf.position_independent_executable = (entry.d_un.d_val & DF_1_PIE) != 0;
   }
   if (!name || !strings || *name > kMaxSymbolTable) return;
-  if (const auto at = file_offset_of(elf.loaded, *strings)) elf.soname = read_string(file, *at + *name);
+  if (const auto at = elf.file_offset_of(*strings)) elf.soname = read_string(file, *at + *name);
 }
 
 // The section headers, once they are known to lie in the file.
@@ -116,12 +107,61 @@ std::optional<std::vector<Elf64_Shdr>> read_sections(const BoundedFile& file, co
   return file.read_table<Elf64_Shdr>(header.e_shoff, header.e_shnum, kMaxSectionHeaders);
 }
 
+// Calls `use` with the place in `names`, the symbol, and whether it is the default version of its name. False: there is
+// no table that could be read.
+template <class Use>
+bool for_each_named(int fd, Elf64_Word type, const std::vector<std::string_view>& names, Use use) {
+  const BoundedFile file(fd);
+  const auto header = read_header(file);
+  const auto sections = header ? read_sections(file, *header) : std::nullopt;
+  if (!sections) return false;
+
+  const auto table = std::ranges::find(*sections, type, &Elf64_Shdr::sh_type);
+  if (table == sections->end() || table->sh_link >= sections->size()) return false;
+  if (table->sh_size > kMaxSymbolTable || (*sections)[table->sh_link].sh_size > kMaxSymbolTable) return false;
+  const auto symbols =
+      file.read_table<Elf64_Sym>(table->sh_offset, table->sh_size / sizeof(Elf64_Sym), kMaxSymbolTable);
+  const Elf64_Shdr& string_section = (*sections)[table->sh_link];
+  const auto strings = file.read_table<char>(string_section.sh_offset, string_section.sh_size, kMaxSymbolTable);
+  if (!symbols || !strings) return false;
+  std::vector<std::uint16_t> versions;
+  const auto version_table = std::ranges::find(*sections, Elf64_Word{SHT_GNU_versym}, &Elf64_Shdr::sh_type);
+  if (type == SHT_DYNSYM && version_table != sections->end() &&
+      version_table->sh_size / sizeof(std::uint16_t) == symbols->size()) {
+    versions = file.read_table<std::uint16_t>(version_table->sh_offset, symbols->size(), kMaxSymbolTable)
+                   .value_or(std::vector<std::uint16_t>{});
+  }
+
+  for (std::size_t i = 0; i < symbols->size(); ++i) {
+    const Elf64_Sym& symbol = (*symbols)[i];
+    if (symbol.st_name >= strings->size()) continue;
+    const char* text = strings->data() + symbol.st_name;
+    const std::string_view name(text, ::strnlen(text, strings->size() - symbol.st_name));
+    const auto wanted = std::ranges::find(names, name);
+    if (wanted == names.end()) continue;
+    const bool is_default = versions.empty() || (versions[i] & kHiddenVersion) == 0;
+    use(static_cast<std::size_t>(wanted - names.begin()), symbol, is_default);
+  }
+  return true;
+}
+
+bool is_defined(const Elf64_Sym& symbol) { return symbol.st_shndx != SHN_UNDEF && symbol.st_value != 0; }
+
 }  // namespace
 
 std::optional<std::uint64_t> ElfFile::address_of(std::uint64_t file_offset) const {
   for (const ElfSegment& segment : loaded) {
     if (file_offset >= segment.offset && file_offset - segment.offset < segment.file_size) {
       return segment.address + (file_offset - segment.offset);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> ElfFile::file_offset_of(std::uint64_t address) const {
+  for (const ElfSegment& segment : loaded) {
+    if (address >= segment.address && address - segment.address < segment.file_size) {
+      return segment.offset + (address - segment.address);
     }
   }
   return std::nullopt;
@@ -150,38 +190,29 @@ std::optional<ElfFile> read_elf(int fd) {
 
 std::vector<std::optional<ElfSymbol>> read_dynamic_symbols(int fd, const std::vector<std::string_view>& names) {
   std::vector<std::optional<ElfSymbol>> found(names.size());
-  const BoundedFile file(fd);
-  const auto header = read_header(file);
-  const auto sections = header ? read_sections(file, *header) : std::nullopt;
-  if (!sections) return found;
-
-  const auto table = std::ranges::find(*sections, Elf64_Word{SHT_DYNSYM}, &Elf64_Shdr::sh_type);
-  if (table == sections->end() || table->sh_link >= sections->size()) return found;
-  if (table->sh_size > kMaxSymbolTable || (*sections)[table->sh_link].sh_size > kMaxSymbolTable) return found;
-  const auto symbols =
-      file.read_table<Elf64_Sym>(table->sh_offset, table->sh_size / sizeof(Elf64_Sym), kMaxSymbolTable);
-  const Elf64_Shdr& string_section = (*sections)[table->sh_link];
-  const auto strings = file.read_table<char>(string_section.sh_offset, string_section.sh_size, kMaxSymbolTable);
-  if (!symbols || !strings) return found;
-  std::vector<std::uint16_t> versions;
-  const auto version_table = std::ranges::find(*sections, Elf64_Word{SHT_GNU_versym}, &Elf64_Shdr::sh_type);
-  if (version_table != sections->end() && version_table->sh_size / sizeof(std::uint16_t) == symbols->size()) {
-    versions = file.read_table<std::uint16_t>(version_table->sh_offset, symbols->size(), kMaxSymbolTable)
-                   .value_or(std::vector<std::uint16_t>{});
-  }
-
-  for (std::size_t i = 0; i < symbols->size(); ++i) {
-    const Elf64_Sym& symbol = (*symbols)[i];
-    if (symbol.st_shndx == SHN_UNDEF || symbol.st_value == 0 || symbol.st_name >= strings->size()) continue;
-    const char* text = strings->data() + symbol.st_name;
-    const std::string_view name(text, ::strnlen(text, strings->size() - symbol.st_name));
-    const auto wanted = std::ranges::find(names, name);
-    if (wanted == names.end()) continue;
-    auto& slot = found[static_cast<std::size_t>(wanted - names.begin())];
-    const bool is_default = versions.empty() || (versions[i] & kHiddenVersion) == 0;
-    if (!slot || is_default) slot = ElfSymbol{symbol.st_value, symbol.st_size};
-  }
+  for_each_named(fd, SHT_DYNSYM, names, [&](std::size_t name, const Elf64_Sym& symbol, bool is_default) {
+    if (is_defined(symbol) && (!found[name] || is_default)) found[name] = ElfSymbol{symbol.st_value, symbol.st_size};
+  });
   return found;
+}
+
+std::vector<NamedFunction> read_functions(int fd, SymbolTable table, const std::vector<std::string_view>& names) {
+  std::vector<NamedFunction> found;
+  const Elf64_Word type = table == SymbolTable::dynamic ? SHT_DYNSYM : SHT_SYMTAB;
+  for_each_named(fd, type, names, [&](std::size_t name, const Elf64_Sym& symbol, bool) {
+    if (!is_defined(symbol) || ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || found.size() >= kMaxNamedFunctions) return;
+    found.push_back({name, {symbol.st_value, symbol.st_size}});
+  });
+  return found;
+}
+
+bool imports_symbol(int fd, std::string_view name) {
+  bool found = false;
+  if (!read_header(BoundedFile(fd))) return false;
+  const bool readable = for_each_named(fd, SHT_DYNSYM, {name}, [&](std::size_t, const Elf64_Sym& symbol, bool) {
+    found |= symbol.st_shndx == SHN_UNDEF;
+  });
+  return found || !readable;
 }
 
 }  // namespace lockscope

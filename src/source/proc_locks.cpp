@@ -199,13 +199,16 @@ void FileLockReader::walk_processes(const std::set<FileId>& wanted) {
   }
 }
 
-void FileLockReader::read(RawSample& sample, bool initial_namespace) {
+void FileLockReader::read(RawSample& sample, bool initial_namespace, bool all) {
   seen_.clear();
   everything_read_ = true;
   const auto lines = read_locks();
   if (!lines) return;
 
   std::set<FileId> wanted;
+  if (all) {
+    for (const LockFields& line : *lines) wanted.insert(line.file);
+  }
   for (RawWait& wait : sample.waits) {
     const auto request = request_of(wait);
     if (!request) continue;

@@ -5,7 +5,7 @@
 // the open file description, and every process with a descriptor of it can unlock. These are found by the "lock:" lines
 // of /proc/*/fdinfo, and told apart by kcmp(2). What cannot be seen is said: a lock without a visible holder, a process
 // that may not be read and a PID namespace below the first all give other_references.
-// For proc_source only, and only where somebody waits. Cost: 4 us for each descriptor of the host.
+// For proc_source only, and only where somebody waits or all are asked for. Cost: 4 us for each descriptor of the host.
 #pragma once
 
 #include <map>
@@ -51,8 +51,8 @@ class FileLockReader {
   FileLockReader(int proc, FileReader& reader) : proc_(proc), reader_(reader) {}
 
   // Fills file_locks, file_locks_complete and the `file` of file-lock waits. `initial_namespace`: the reader's PID
-  // namespace is the first, so that no process is out of sight.
-  void read(RawSample& sample, bool initial_namespace);
+  // namespace is the first, so that no process is out of sight. `all`: also the locks that nobody waits for.
+  void read(RawSample& sample, bool initial_namespace, bool all);
 
  private:
   [[nodiscard]] std::optional<std::vector<LockFields>> read_locks();

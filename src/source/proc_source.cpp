@@ -237,8 +237,8 @@ Result<RawSample> ProcSource::sample() {
   const bool file_waits = std::ranges::any_of(sample.waits, [](const RawWait& wait) {
     return wait.syscall == wait_call::kFlock || wait.syscall == wait_call::kFcntl;
   });
-  if (file_waits) {
-    FileLockReader(proc_.get(), reader_).read(sample, initial_namespace_ && !hidden_processes_);
+  if (file_waits || file_locks_wanted_) {
+    FileLockReader(proc_.get(), reader_).read(sample, initial_namespace_ && !hidden_processes_, file_locks_wanted_);
     drop_moved_file_waits(sample);
   }
   sample.coverage.threads_waiting = sample.waits.size();

@@ -29,6 +29,7 @@ class ProcSource final : public Source {
   [[nodiscard]] static Result<std::unique_ptr<ProcSource>> open(std::vector<pid_t> only = {});
 
   [[nodiscard]] Result<RawSample> sample() override;
+  void want_file_locks(bool wanted) override { file_locks_wanted_ = wanted; }
   [[nodiscard]] LiveMemory& memory() override { return memory_; }
 
  private:
@@ -58,6 +59,7 @@ class ProcSource final : public Source {
   LiveMemory memory_;
   CodeModules modules_;
   WaitReader waits_;
+  bool file_locks_wanted_ = false;
   bool initial_namespace_ = false;
   bool hidden_processes_ = false;  // /proc is mounted with hidepid
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file descriptor that closes itself. Owns; moves only. For the sources only; costs one close(2).
+// A file descriptor that closes itself. Owns; moves only. For the sources and the attribution; costs one close(2).
 #pragma once
 
 #include <unistd.h>

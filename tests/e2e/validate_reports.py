@@ -4,7 +4,7 @@
 
 Holds every *.json in DIR, or what COMMAND writes into the folder that LOCKSCOPE_REPORT_DIR names, against
 docs/report.schema.json, and checks what a schema cannot say: cycles close and list each thread once, a range does not
-end before it starts, no key is given twice. There must be at least one report.
+end before it starts, histograms add up, no key is given twice. There must be at least one report.
 Exit status: 0 all are valid; 1 one is not, or there is none (the first reason of each file is printed); 2 usage.
 Needs python3-jsonschema 4.10 or newer.
 """
@@ -84,9 +84,33 @@ def check_finding(finding, where):
     for wait in finding.get("victims", []):
         if identity(wait["thread"]) in in_cycle:
             raise Invalid(f"{where}.victims: thread {wait['thread']['tid']} is part of the cycle")
+    if "lock" in finding:
+        check_range(finding["lock"], f"{where}.lock")
+    for failing in finding.get("failing", []):
+        if "first" in failing and "last" in failing and failing["last"] < failing["first"]:
+            raise Invalid(f"{where}.failing: the last try is before the first")
     for part in ("cycle", "victims", "waiters"):
         for wait in finding.get(part, []):
             check_range(wait["lock"], f"{where}.{part}")
+
+
+def check_contention(contention):
+    locks = contention["locks"]
+    totals = [lock["wait_ns"] for lock in locks]
+    if totals != sorted(totals, reverse=True):
+        raise Invalid("contention.locks: not by total wait")
+    if sum(lock["waits"] for lock in locks) > contention["waits"]:
+        raise Invalid("contention: its locks have more waits than all together")
+    for index, lock in enumerate(locks):
+        where = f"contention.locks[{index}]"
+        check_range(lock["lock"], where)
+        bounds = [bucket.get("le_ns", float("inf")) for bucket in lock["histogram"]]
+        if bounds != sorted(set(bounds)):
+            raise Invalid(f"{where}.histogram: its bounds do not rise")
+        if sum(bucket["count"] for bucket in lock["histogram"]) != lock["waits"]:
+            raise Invalid(f"{where}.histogram: does not add up to the waits")
+        if lock["abandoned"] > lock["waits"] or lock["wait_max_ns"] > lock["wait_ns"]:
+            raise Invalid(f"{where}: a part is more than the whole")
 
 
 def check(report, validator):
@@ -98,6 +122,8 @@ def check(report, validator):
         check_finding(finding, f"findings[{index}]")
     for index, wait in enumerate(report["waits"]):
         check_range(wait["lock"], f"waits[{index}]")
+    if "contention" in report:
+        check_contention(report["contention"])
     waiting = [identity(wait["thread"]) for wait in report["waits"]]
     if len(waiting) != len(set(waiting)):
         raise Invalid("waits: a thread waits twice")

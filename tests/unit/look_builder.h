@@ -119,6 +119,26 @@ class LookBuilder {
     return w;
   }
 
+  // A lock in memory that other processes map too: at this offset of /dev/shm's inode 70.
+  std::size_t wait_for_shared(std::size_t t, std::uint64_t offset, std::size_t owner) {
+    const std::size_t w = wait_for(t, 0x7000 + offset, owner);
+    sample.waits[w].lock.place = SharedPlace{{.dev = 1, .ino = 70}, offset};
+    sample.waits[w].process_shared = true;
+    return w;
+  }
+  // These processes hold the flock of a file together; the first took it.
+  FileLock& hold_flock(std::uint64_t inode, std::initializer_list<pid_t> sharers, bool exclusive = true) {
+    FileLock lock;
+    lock.exclusive = exclusive;
+    lock.file = {.dev = 8, .ino = inode};
+    for (const pid_t pid : sharers) lock.sharers.push_back({.pid = pid, .fd = 3, .readonly = false});
+    if (sharers.size() > 0) lock.locker = *sharers.begin();
+    sample.raw.file_locks.push_back(std::move(lock));
+    sample.raw.file_locks_complete = true;
+    return sample.raw.file_locks.back();
+  }
+
+  Thread& thread_at(std::size_t t) { return sample.raw.threads[t]; }
   Wait& at(std::size_t w) { return sample.waits[w]; }
   void unsettle(std::size_t w) { unsettled.push_back(w); }
 
@@ -134,20 +154,22 @@ class LookBuilder {
   }
   [[nodiscard]] std::vector<Finding> detect(const CatalogEntry& entry, const Thresholds& thresholds = {}) const {
     const WaitForGraph judged = graph();
-    const HostFacts facts;
     const SampleView view{.sample = sample,
                           .graph = judged,
                           .proof = judged.solve(Strictness::proof),
                           .timeouts = judged.solve(Strictness::timeouts),
                           .suspicion = judged.solve(Strictness::suspicion),
                           .thresholds = thresholds,
-                          .facts = facts};
+                          .facts = facts,
+                          .locks = locks};
     std::vector<Finding> findings;
     entry.make()->on_sample(view, findings);
     return findings;
   }
 
   Sample sample;
+  HostFacts facts;
+  const LockTable* locks = nullptr;
   std::vector<std::size_t> quiet_threads;
   std::vector<std::size_t> unsettled;  // waits that do not stand
 };

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/probe_sites.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <map>
+#include <string_view>
+
+namespace lockscope {
+namespace {
+
+constexpr std::size_t kFunctionStart = 64;        // bytes looked at
+constexpr std::uint64_t kUnsizedFunction = 512;   // for symbols without a size
+constexpr std::uint64_t kLargestFunction = 8192;  // what a symbol's size is believed up to
+constexpr unsigned kStackPointer = 4;
+constexpr unsigned kFirstArgument = 7;  // rdi
+
+// What an instruction of the straight line does, as far as it matters here.
+struct Instruction {
+  std::size_t length = 0;  // 0: not understood
+  bool emulated = false;   // by the kernel's uprobes
+  bool last = false;       // control does not go on behind it, or rdi or rsp are not the caller's any more
+};
+
+class Decoder {
+ public:
+  explicit Decoder(std::span<const std::uint8_t> code) : code_(code) {}
+
+  Instruction decode() {
+    if (code_.size() >= 4 && std::ranges::equal(code_.first(4), kEndbr64)) return {4, false, false};
+    read_prefixes();
+    const auto opcode = next();
+    if (!opcode) return {};
+    const Instruction found = *opcode == 0x0f ? decode_two_bytes() : decode_one_byte(*opcode);
+    return past_end_ ? Instruction{} : found;
+  }
+
+ private:
+  static constexpr std::array<std::uint8_t, 4> kEndbr64{0xf3, 0x0f, 0x1e, 0xfa};
+
+  std::optional<std::uint8_t> next() {
+    if (at_ >= code_.size()) {
+      past_end_ = true;
+      return std::nullopt;
+    }
+    return code_[at_++];
+  }
+
+  void read_prefixes() {
+    for (; at_ < code_.size(); ++at_) {
+      const std::uint8_t byte = code_[at_];
+      if (byte == 0x66) {
+        short_operand_ = true;
+      } else if (byte != 0x64 && byte != 0x65 && byte != 0x2e && byte != 0xf0) {
+        break;
+      }
+      prefixed_ = true;
+    }
+    if (at_ < code_.size() && (code_[at_] & 0xf0) == 0x40) rex_ = code_[at_++];
+  }
+
+  // An instruction with a ModRM byte. Which operand it writes: neither, the register, or the one that may be memory.
+  enum class Writes { nothing, reg, rm };
+  Instruction with_modrm(Writes writes, std::size_t immediate = 0, bool bytes = false) {
+    const auto modrm = next();
+    if (!modrm) return {};
+    const unsigned mode = *modrm >> 6;
+    const unsigned reg = ((*modrm >> 3) & 7u) | ((rex_ & 4u) << 1);
+    const unsigned rm = (*modrm & 7u) | ((rex_ & 1u) << 3);
+    if (mode != 3 && (*modrm & 7u) == 4) {
+      const auto sib = next();
+      if (sib && mode == 0 && (*sib & 7u) == 5) at_ += 4;
+    } else if (mode == 0 && (*modrm & 7u) == 5) {
+      at_ += 4;
+    }
+    at_ += mode == 1 ? 1 : mode == 2 ? 4 : 0;
+    bool last = false;
+    if (writes == Writes::reg) last = is_kept(reg, bytes);
+    if (writes == Writes::rm && mode == 3) last = is_kept(rm, bytes);
+    return end(immediate, last);
+  }
+
+  // Without REX the byte registers 4 to 7 are ah, ch, dh and bh.
+  [[nodiscard]] bool is_kept(unsigned reg, bool bytes) const {
+    if (bytes && rex_ == 0) return false;
+    return reg == kStackPointer || reg == kFirstArgument;
+  }
+
+  Instruction end(std::size_t immediate, bool last = false) {
+    at_ += immediate;
+    if (at_ > code_.size()) past_end_ = true;
+    return {at_, false, last};
+  }
+
+  Instruction emulated(std::size_t immediate, bool last) {
+    if (short_operand_) return {};
+    Instruction found = end(immediate, last);
+    found.emulated = true;
+    return found;
+  }
+
+  [[nodiscard]] std::size_t full_immediate() const { return short_operand_ ? 2 : 4; }
+
+  Instruction decode_one_byte(std::uint8_t opcode) {
+    if (opcode >= 0x50 && opcode <= 0x57) {  // push: moves rsp, so it is the last that can be used
+      Instruction found = emulated(0, true);
+      if (prefixed_ || (rex_ != 0 && rex_ != 0x41)) found.emulated = false;
+      return found;
+    }
+    if (opcode == 0x90 && rex_ == 0) {
+      Instruction found = end(0);
+      found.emulated = true;
+      return found;
+    }
+    if (opcode >= 0x70 && opcode <= 0x7f) return emulated(1, false);  // not taken: on it goes
+    if (opcode == 0xeb) return emulated(1, true);
+    if (opcode == 0xe9 || opcode == 0xe8) return emulated(4, true);
+    // add, or, adc, sbb, and, sub, xor, cmp: six forms each
+    if (opcode < 0x40 && (opcode & 7) < 6) {
+      const bool compares = (opcode & 0x38) == 0x38;
+      switch (opcode & 7) {
+        case 0: return with_modrm(compares ? Writes::nothing : Writes::rm, 0, true);
+        case 1: return with_modrm(compares ? Writes::nothing : Writes::rm);
+        case 2: return with_modrm(compares ? Writes::nothing : Writes::reg, 0, true);
+        case 3: return with_modrm(compares ? Writes::nothing : Writes::reg);
+        case 4: return end(1);
+        default: return end(full_immediate());
+      }
+    }
+    const auto group = at_ < code_.size() ? (code_[at_] >> 3) & 7 : 0;
+    switch (opcode) {
+      case 0x63: return with_modrm(Writes::reg);
+      case 0x80: return with_modrm(group == 7 ? Writes::nothing : Writes::rm, 1, true);
+      case 0x81: return with_modrm(group == 7 ? Writes::nothing : Writes::rm, full_immediate());
+      case 0x83: return with_modrm(group == 7 ? Writes::nothing : Writes::rm, 1);
+      case 0x84:
+      case 0x85: return with_modrm(Writes::nothing);
+      case 0x88: return with_modrm(Writes::rm, 0, true);
+      case 0x89: return with_modrm(Writes::rm);
+      case 0x8a: return with_modrm(Writes::reg, 0, true);
+      case 0x8b:
+      case 0x8d: return with_modrm(Writes::reg);
+      case 0xa8: return end(1);
+      case 0xa9: return end(full_immediate());
+      case 0xc0: return with_modrm(Writes::rm, 1, true);
+      case 0xc1: return with_modrm(Writes::rm, 1);
+      case 0xc6: return with_modrm(Writes::rm, 1, true);
+      case 0xc7: return with_modrm(Writes::rm, full_immediate());
+      case 0xd1: return with_modrm(Writes::rm);
+      case 0xf6: return group < 2 ? with_modrm(Writes::nothing, 1) : Instruction{};
+      case 0xf7: return group < 2 ? with_modrm(Writes::nothing, full_immediate()) : Instruction{};
+      default: break;
+    }
+    if (opcode >= 0xb8 && opcode <= 0xbf) {
+      const unsigned reg = (opcode & 7u) | ((rex_ & 1u) << 3);
+      return end((rex_ & 8u) != 0 ? 8 : full_immediate(), is_kept(reg, false));
+    }
+    return {};
+  }
+
+  Instruction decode_two_bytes() {
+    const auto opcode = next();
+    if (!opcode) return {};
+    if (*opcode >= 0x80 && *opcode <= 0x8f) return emulated(4, false);
+    if (*opcode == 0x1f) {
+      Instruction found = with_modrm(Writes::nothing);
+      found.emulated = true;
+      return found;
+    }
+    if (*opcode >= 0x40 && *opcode <= 0x4f) return with_modrm(Writes::reg);
+    if (*opcode >= 0x90 && *opcode <= 0x9f) return with_modrm(Writes::rm, 0, true);
+    if (*opcode == 0xb6 || *opcode == 0xb7 || *opcode == 0xbe || *opcode == 0xbf) return with_modrm(Writes::reg);
+    if (*opcode == 0xb1) return with_modrm(Writes::rm);
+    return {};
+  }
+
+  std::span<const std::uint8_t> code_;
+  std::size_t at_ = 0;
+  unsigned rex_ = 0;
+  bool short_operand_ = false;
+  bool prefixed_ = false;
+  bool past_end_ = false;
+};
+
+struct Function {
+  std::string_view name;
+  ls_shared_call call;
+  bool calls_others;
+};
+constexpr std::array kFunctions{
+    Function{"sem_wait", LS_CALL_SEM_WAIT, true},
+    Function{"sem_trywait", LS_CALL_SEM_TRY, false},
+    Function{"sem_timedwait", LS_CALL_SEM_TIMED, true},
+    Function{"sem_clockwait", LS_CALL_SEM_TIMED, true},
+    Function{"sem_post", LS_CALL_SEM_POST, false},
+    Function{"pthread_mutex_trylock", LS_CALL_MUTEX_TRY, false},
+    Function{"pthread_mutex_timedlock", LS_CALL_MUTEX_TIMED, true},
+    Function{"pthread_mutex_clocklock", LS_CALL_MUTEX_TIMED, true},
+};
+
+std::uint64_t site_in_file(int fd, std::uint64_t offset) {
+  std::array<std::uint8_t, kFunctionStart> bytes{};
+  ssize_t got = 0;
+  do {
+    got = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+  } while (got < 0 && errno == EINTR);
+  if (got <= 0) return offset;
+  return offset + choose_probe_site(std::span(bytes).first(static_cast<std::size_t>(got)));
+}
+
+}  // namespace
+
+std::uint64_t choose_probe_site(std::span<const std::uint8_t> function) {
+  std::size_t at = 0;
+  while (at < function.size()) {
+    const Instruction instruction = Decoder(function.subspan(at)).decode();
+    if (instruction.length == 0) break;
+    if (instruction.emulated) return at;
+    if (instruction.last) break;
+    at += instruction.length;
+  }
+  return 0;
+}
+
+std::optional<ProbeSites> find_probe_sites(int fd, SymbolTable table) {
+  const auto elf = read_elf(fd);
+  if (!elf) return std::nullopt;
+  std::vector<std::string_view> names;
+  std::ranges::transform(kFunctions, std::back_inserter(names), &Function::name);
+  std::map<std::uint64_t, ProbeSite> by_entry;  // file offset of the symbol
+  ProbeSites found;
+  for (const NamedFunction& function : read_functions(fd, table, names)) {
+    const auto entry = elf->file_offset_of(function.symbol.address);
+    if (!entry || by_entry.contains(*entry)) continue;
+    const Function& known = kFunctions[function.name];
+    by_entry[*entry] = {known.call, site_in_file(fd, *entry)};
+    if (!known.calls_others) continue;
+    const std::uint64_t size = function.symbol.size == 0 ? kUnsizedFunction : function.symbol.size;
+    found.bodies.push_back({*entry, *entry + std::min(size, kLargestFunction)});
+  }
+  for (const auto& [entry, site] : by_entry) found.sites.push_back(site);
+  if (found.sites.empty()) return std::nullopt;
+  return found;
+}
+
+}  // namespace lockscope

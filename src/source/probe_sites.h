@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where to put probes into a C library so that they cost little: which of its functions lock, where they lie in the
+// file, and at which instruction. x86-64.
+//
+// A probe on an instruction that the kernel emulates (push, nop, relative jump or call) costs under 1 us, on any other,
+// which it must step over, 11 us and more. The first few instructions of a function are run straight through, so any of
+// them will do as long as the first argument and the stack pointer are still those of the caller. It is derived from
+// the bytes, not from a table of versions. Instructions: Intel SDM volume 2, chapter 2 and appendix A; what is emulated:
+// arch/x86/kernel/uprobes.c, branch_setup_xol_ops() and push_setup_xol_ops().
+//
+// The file is hostile (elf_symbols.h). For shared_lock_probes only. Cost: about 1 ms for a libc.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "lockscope/wire.h"
+#include "source/elf_symbols.h"
+
+namespace lockscope {
+
+// The offset of the best instruction of a function that begins with these bytes; 0, the entry, where none is better or
+// the bytes are not understood.
+[[nodiscard]] std::uint64_t choose_probe_site(std::span<const std::uint8_t> function);
+
+struct ProbeSite {
+  ls_shared_call call{};
+  std::uint64_t offset = 0;  // in the file
+  friend auto operator<=>(const ProbeSite&, const ProbeSite&) = default;
+};
+struct FileSpan {
+  std::uint64_t start = 0;
+  std::uint64_t end = 0;
+  friend auto operator<=>(const FileSpan&, const FileSpan&) = default;
+};
+struct ProbeSites {
+  std::vector<ProbeSite> sites;  // each function once, under however many names and versions
+  std::vector<FileSpan> bodies;  // of functions that may call others of these: such a call is not the program's own
+};
+
+// Nothing: no x86-64 ELF file, or it has none of the functions.
+[[nodiscard]] std::optional<ProbeSites> find_probe_sites(int fd, SymbolTable table);
+
+}  // namespace lockscope

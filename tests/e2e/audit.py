@@ -1,0 +1,650 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""usage: audit.py [NAME…]     e.g. audit.py Files.test_matrix
+
+`lockscope audit` against the truth: locks of root in places of every kind, and users made for the test who really try to
+take them, to replace their files and to make them first. Every right that they have is reported for them, and none that
+they have not. Also: two published cases before and after their cure, locks that are nobody else's business, places in
+mount namespaces, the allow-list.
+Needs root, util-linux, useradd and groupadd, a C compiler (CC, default cc).
+Environment: LOCKSCOPE_BIN, LOCKSCOPE_REPORT_DIR.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import grp
+import itertools
+import json
+import mmap
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import traceback
+
+import harness
+from harness import HERE, Report, run
+from stage import Actor, Staged, wait_until_blocked
+
+OFD_SETLK = 37
+RANKS = {None: 0, "pre_create": 1, "replace": 2, "take": 3}
+WHO = re.compile(r"(any user|user \S+ \(\d+\)|members of group \S+ \(\d+\))[^()]*(?:\(\d+\)[^()]*)*?"
+                 r" \((take|replace|pre_create)\)")
+
+
+class Accounts:
+    """Users and a group of this run alone: gone when it ends, also badly."""
+
+    made = []
+
+    @classmethod
+    def make(cls):
+        prefix = f"lsaud{os.getpid() % 100000}"
+        cls.group = cls._add("group", prefix + "g")
+        cls.stranger = cls._add("user", prefix + "s")
+        cls.member = cls._add("user", prefix + "m", "-G", cls.group)
+        cls.owner = cls._add("user", prefix + "o")
+        cls.gid = grp.getgrnam(cls.group).gr_gid
+
+    @classmethod
+    def _add(cls, kind, name, *arguments):
+        cls.made.append((kind, name))
+        # Not in the mail or home folders of the host.
+        extra = ["-M", "-s", "/usr/sbin/nologin"] if kind == "user" else []
+        subprocess.run([f"{kind}add", *extra, *arguments, name], check=True, stdin=subprocess.DEVNULL,
+                       capture_output=True)
+        return name
+
+    @classmethod
+    def remove(cls):
+        while cls.made:
+            kind, name = cls.made.pop()
+            subprocess.run([f"{kind}del", name], stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def setUpModule():
+    Accounts.make()
+
+
+def tearDownModule():
+    Accounts.remove()
+
+
+@contextlib.contextmanager
+def acting_as(user, deeds):
+    """A child that is this user does deeds() and keeps what it took. Gives what deeds() gave."""
+    entry = pwd.getpwnam(user)
+    near, far = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            harness.die_with_parent()
+            near.close()
+            os.initgroups(entry.pw_name, entry.pw_gid)
+            os.setgid(entry.pw_gid)
+            os.setuid(entry.pw_uid)
+            far.sendall(json.dumps(deeds()).encode())
+            far.shutdown(socket.SHUT_WR)
+            far.recv(1)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    far.close()
+    try:
+        answer = b"".join(iter(lambda: near.recv(1 << 16), b""))
+        assert answer, f"what {user} did went wrong"
+        yield json.loads(answer)
+    finally:
+        near.close()
+        os.waitpid(pid, 0)
+
+
+def flock_range(kind):
+    return struct.pack("hhqqi", kind, os.SEEK_SET, 0, 0, 0)
+
+
+def lock_now(fd, kind, shared=False):
+    """Whether the lock could be had at once."""
+    try:
+        if kind == "flock":
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        else:
+            command = OFD_SETLK if kind == "ofd" else fcntl.F_SETLK
+            fcntl.fcntl(fd, command, flock_range(fcntl.F_RDLCK if shared else fcntl.F_WRLCK))
+        return True
+    except (BlockingIOError, PermissionError):
+        return False
+
+
+def open_as_far_as_possible(path):
+    for flags in (os.O_RDWR, os.O_RDONLY, os.O_WRONLY):
+        with contextlib.suppress(OSError):
+            return os.open(path, flags | os.O_NONBLOCK)
+    return None
+
+
+class Lock:
+    """A file and what root does with it. kind: flock, posix, ofd; or mutex, sem: in shared memory."""
+
+    def __init__(self, path, kind, mode, owner=0, group=0, shared=False):
+        self.path, self.kind, self.mode, self.owner, self.group, self.shared = path, kind, mode, owner, group, shared
+
+    def __str__(self):
+        return f"{self.kind}{' shared' if self.shared else ''} {self.path} {self.mode:04o} {self.owner}:{self.group}"
+
+    def create(self):
+        os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        os.chown(self.path, self.owner, self.group)
+        os.chmod(self.path, self.mode)
+
+    def restore(self, content=b""):
+        """As it was, whoever replaced it."""
+        self.path.unlink(missing_ok=True)
+        self.create()
+        self.path.write_bytes(content)
+
+    # What others can do, found out by doing it. In the child that is the other user.
+
+    def take(self):
+        """Keeps root out as well as one can."""
+        if self.kind in ("mutex", "sem"):
+            return self.change_memory()
+        fd = open_as_far_as_possible(self.path)
+        if fd is None:
+            if os.stat(self.path).st_uid != os.getuid():
+                return False
+            os.chmod(self.path, 0o600)  # an owner can help himself
+            fd = os.open(self.path, os.O_RDWR)
+        return lock_now(fd, self.kind) or lock_now(fd, self.kind, shared=True)
+
+    def change_memory(self):
+        with contextlib.suppress(OSError):
+            fd = os.open(self.path, os.O_RDWR)
+            with mmap.mmap(fd, 1) as memory:
+                memory[0] = memory[0]
+            return True
+        with contextlib.suppress(OSError):
+            return os.pwrite(os.open(self.path, os.O_WRONLY), b"\0", 100) == 1
+        return False
+
+    def replace(self, top):
+        """By moving away the file, or a folder above it."""
+        victim = self.path
+        while victim != top:
+            with contextlib.suppress(OSError):
+                aside = victim.with_name(victim.name + ".aside")
+                os.rename(victim, aside)
+                os.rename(aside, victim)
+                return True
+            victim = victim.parent
+        return False
+
+    def make_first(self):
+        try:
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            return True
+        except OSError:
+            return False
+
+    def keeps_root_out(self):
+        """In the test: whether root cannot have now what it had before."""
+        if self.kind in ("mutex", "sem"):
+            return True  # the child has changed it, or could not
+        fd = os.open(self.path, os.O_RDWR)
+        try:
+            return not lock_now(fd, self.kind, self.shared)
+        finally:
+            os.close(fd)
+
+
+def real_rights(locks, user, top):
+    """path → the worst that this user really can do."""
+    rights = {}
+    with acting_as(user, lambda: [lock.take() for lock in locks]) as took:
+        for lock, taken in zip(locks, took):
+            rights[lock.path] = "take" if taken and lock.keeps_root_out() else None
+    with acting_as(user, lambda: [lock.replace(top) for lock in locks]) as replaced:
+        for lock, done in zip(locks, replaced):
+            rights[lock.path] = rights[lock.path] or ("replace" if done else None)
+    contents = [lock.path.read_bytes() for lock in locks]
+    for lock in locks:
+        lock.path.unlink()
+    with acting_as(user, lambda: [lock.make_first() for lock in locks]) as made:
+        for lock, done in zip(locks, made):
+            rights[lock.path] = rights[lock.path] or ("pre_create" if done else None)
+    for lock, content in zip(locks, contents):
+        lock.restore(content)
+    return rights
+
+
+def audit(*arguments, **options):
+    done = run("audit", "--json", *arguments, **options)
+    if done.returncode not in (0, 1):
+        raise AssertionError(f"audit ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+    report = Report(done.stdout)
+    report.status = done.returncode
+    return report
+
+
+def about(report, path):
+    found = [finding for finding in report.findings if finding["evidence"].get("path") == str(path)]
+    assert all(finding["kind"] == "exposed_lock" and finding["cwe"] == 412 for finding in found), found
+    return found
+
+
+def reported_right(report, path, user):
+    """The worst that the report says this user can do."""
+    parties = {"any user", f"user {user} ({pwd.getpwnam(user).pw_uid})"}
+    if user in grp.getgrnam(Accounts.group).gr_mem:
+        parties.add(f"members of group {Accounts.group} ({Accounts.gid})")
+    rights = {None}
+    for finding in about(report, path):
+        evidence = finding["evidence"]
+        said = WHO.findall(f"{evidence['who']} ({evidence['right']})") + WHO.findall(evidence.get("also", ""))
+        rights.update(right for who, right in said if who in parties)
+    return max(rights, key=RANKS.get)
+
+
+class Audit(Staged):
+    def setUp(self):
+        super().setUp()
+        self.base = pathlib.Path(tempfile.mkdtemp(prefix="lockscope-audit-"))
+        harness.Case.folders.append(self.base)
+        self.addCleanup(shutil.rmtree, self.base)
+        self.base.chmod(0o755)
+        self.names = itertools.count()
+
+    def directory(self, name, mode, owner=0, group=0, parent=None):
+        path = (parent or self.base) / name
+        path.mkdir()
+        os.chown(path, owner, group)
+        path.chmod(mode)
+        return path
+
+    def hold(self, actor, lock):
+        name = f"f{next(self.names)}"
+        actor.do("open", name, lock.path, "w")
+        if lock.kind == "flock":
+            actor.do("flock", name, "sh" if lock.shared else "ex")
+        else:
+            actor.do(lock.kind, name, "rd" if lock.shared else "wr", 0, 0)
+
+    def compare(self, report, locks, top, users=None):
+        """Both ways: all that is so is said, and nothing else."""
+        wrong = []
+        for user in users or (Accounts.stranger, Accounts.member, Accounts.owner):
+            real = real_rights(locks, user, top)
+            for lock in locks:
+                said = reported_right(report, lock.path, user)
+                if said != real[lock.path]:
+                    wrong.append(f"{user} can {real[lock.path]}, reported is {said}: {lock}")
+        self.assertEqual([], wrong)
+        return len(locks)
+
+
+class Files(Audit):
+    def make_matrix(self):
+        uid, gid = pwd.getpwnam(Accounts.owner).pw_uid, Accounts.gid
+        folders = [self.directory("open", 0o755), self.directory("search", 0o711), self.directory("closed", 0o700),
+                   self.directory("of_group", 0o750, group=gid), self.directory("group_writes", 0o770, group=gid),
+                   self.directory("writable", 0o777), self.directory("sticky", 0o1777),
+                   self.directory("group_sticky", 0o1770, group=gid), self.directory("owned", 0o755, owner=uid),
+                   self.directory("owned_closed", 0o700, owner=uid)]
+        folders.append(self.directory("below", 0o755, parent=folders[2]))
+        folders.append(self.directory("below", 0o755, parent=folders[5]))  # whose parent others may write to
+        folders.append(self.directory("below", 0o755, parent=folders[6]))
+        files = [(0o600, 0, 0), (0o640, 0, gid), (0o660, 0, gid), (0o644, 0, 0), (0o666, 0, 0), (0o622, 0, 0),
+                 (0o640, 0, 0), (0o600, uid, 0), (0o400, uid, 0)]
+        locks = []
+        for folder, (mode, owner, group) in itertools.product(folders, files):
+            locks.append(Lock(folder / f"flock{len(locks)}", "flock", mode, owner, group))
+        for kind, shared in (("flock", True), ("posix", False), ("posix", True), ("ofd", False), ("ofd", True)):
+            for folder, (mode, owner, group) in itertools.product([folders[0], folders[6]], files):
+                locks.append(Lock(folder / f"{kind}{len(locks)}", kind, mode, owner, group, shared))
+        return locks
+
+    def test_matrix(self):
+        locks = self.make_matrix()
+        holder = Actor(self)
+        for lock in locks:
+            lock.create()
+            self.hold(holder, lock)
+        reports = {"bpf": audit(), "proc": audit("--no-bpf")}
+        self.assertEqual("bpf", reports["bpf"].source, reports["bpf"].notes)
+        for report in reports.values():
+            for finding in report.findings:
+                if finding["evidence"]["path"].startswith(str(self.base)):
+                    self.check(finding, holder.pid)
+        told = [sorted((f["evidence"]["path"], f["severity"], f["evidence"]["who"], f["evidence"]["right"])
+                       for f in report.findings if f["evidence"]["path"].startswith(str(self.base)))
+                for report in reports.values()]
+        self.assertEqual(told[0], told[1], "BPF and /proc disagree")
+        harness.end_all()  # the locks are free for those who try
+        count = self.compare(reports["bpf"], locks, self.base)
+        print(f"{count} locks, 3 users", file=sys.stderr)
+
+    def check(self, finding, holder):
+        """Of every finding: the parties, the severity that the rules give, the one change."""
+        evidence, lock = finding["evidence"], finding["lock"]
+        self.assertEqual({holder}, harness.pids_in(finding["holders"]))
+        self.assertNotIn("waiters", finding)
+        self.assertEqual((evidence["path"], "file"), (lock["path"], lock["scope"]))
+        self.assertEqual(os.stat(evidence["path"]).st_ino, lock["inode"])
+        self.assertEqual("root (0)", evidence["relied_on_by"])
+        self.assertIn(str(self.base), evidence["directories"])
+        self.assertTrue(evidence["fix"])
+        if evidence["who"] == "any user":
+            worst = evidence["right"] == "take" and evidence["use"] == "held exclusive"
+            self.assertEqual("critical" if worst else "warning", finding["severity"], finding)
+        else:
+            self.assertEqual("warning", finding["severity"], finding)
+
+    def test_read_only_descriptor_is_enough(self):
+        lock = Lock(self.base / "state", "flock", 0o644)
+        lock.create()
+        self.hold(Actor(self), lock)
+        (finding,) = about(audit(), lock.path)
+        self.assertEqual(True, finding["evidence"]["descriptor_readonly"])
+        self.assertEqual("0644", finding["evidence"]["mode"])
+        self.assertIn("0640", finding["hint"])
+
+    def test_the_change_closes_it(self):
+        """What the finding says to do is done, and then nobody can: neither by the report nor really."""
+        sticky = self.directory("sticky", 0o1777)
+        open_lock, shared_folder = Lock(self.base / "state", "flock", 0o666), Lock(sticky / "job", "flock", 0o600)
+        holder = Actor(self)
+        for lock in (open_lock, shared_folder):
+            lock.create()
+            self.hold(holder, lock)
+        report = audit()
+        (finding,) = about(report, open_lock.path)
+        (mode,) = re.findall(r"mode (\d+)", finding["evidence"]["fix"])
+        os.chmod(open_lock.path, int(mode, 8))
+        (finding,) = about(report, shared_folder.path)
+        self.assertIn("directory", finding["evidence"]["fix"])
+        moved = Lock(self.directory("own", 0o755) / "job", "flock", 0o600)
+        moved.create()
+        self.hold(holder, moved)
+        report = audit()
+        self.assertEqual([], about(report, open_lock.path) + about(report, moved.path))
+        harness.end_all()
+        self.compare(report, [open_lock, moved], self.base, [Accounts.stranger])
+
+    def test_waiter_counts_as_use(self):
+        """A shared lock that root waits for in front of another's."""
+        lock = Lock(self.base / "queue", "posix", 0o644)
+        lock.create()
+        owner = Actor(self)
+        owner.do("open", "f", lock.path, "w")
+        owner.do("posix", "f", "rd", 0, 0)
+        waiter = Actor(self)
+        waiter.do("open", "f", lock.path, "w")
+        waiter.hang("posix", "f", "wr", 0, 0)
+        (finding,) = about(audit(), lock.path)
+        self.assertEqual(("critical", "held and waited for"), (finding["severity"], finding["evidence"]["use"]))
+
+
+class Advisories(Audit):
+    """Published cases, before and after."""
+
+    def found(self, lock):
+        holder = Actor(self)
+        self.hold(holder, lock)
+        return about(audit(), lock.path)
+
+    def test_logrotate(self):
+        """CVE-2022-1348: the state file that serves as lock was world-readable."""
+        folder = self.directory("logrotate", 0o755)
+        for mode, severities in ((0o644, ["critical"]), (0o640, []), (0o600, [])):
+            lock = Lock(folder / f"status{mode:o}", "flock", mode)
+            lock.create()
+            found = self.found(lock)
+            self.assertEqual(severities, [finding["severity"] for finding in found])
+            if found:
+                self.assertEqual(("any user", "take", True),
+                                 tuple(found[0]["evidence"][key] for key in ("who", "right", "descriptor_readonly")))
+            harness.end_all()
+            self.assertEqual("take" if found else None,
+                             real_rights([lock], Accounts.stranger, self.base)[lock.path])
+
+    def test_apport(self):
+        """CVE-2019-11485: the lock file lay where everybody may write. Its cure was a directory of root's."""
+        for mode, severities in ((0o3777, ["warning"]), (0o755, [])):
+            lock = Lock(self.directory(f"crash{mode:o}", mode) / ".lock", "posix", 0o600)
+            lock.create()
+            found = self.found(lock)
+            self.assertEqual(severities, [finding["severity"] for finding in found])
+            if found:
+                self.assertEqual(("any user", "pre_create"),
+                                 tuple(found[0]["evidence"][key] for key in ("who", "right")))
+            harness.end_all()
+            self.assertEqual("pre_create" if found else None,
+                             real_rights([lock], Accounts.stranger, self.base)[lock.path])
+
+
+class SharedMemory(Audit):
+    SHM = pathlib.Path("/dev/shm")
+
+    def setUp(self):
+        super().setUp()
+        self.prefix = f"lockscope-audit-{os.getpid()}-"
+        self.addCleanup(self.remove_objects)
+
+    def remove_objects(self):
+        for path in itertools.chain(self.SHM.glob(self.prefix + "*"), self.SHM.glob("sem." + self.prefix + "*")):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def compare_taking(self, report, locks):
+        """Making it first is a way to all of /dev/shm, and reported only for what is in use."""
+        for user in (Accounts.stranger, Accounts.member, Accounts.owner):
+            for lock in locks:
+                with acting_as(user, lock.take) as taken, self.subTest(str(lock), user=user):
+                    said = reported_right(report, lock.path, user)
+                    self.assertEqual(taken, said == "take", f"reported: {said}")
+
+    def modes(self):
+        uid, gid = pwd.getpwnam(Accounts.owner).pw_uid, Accounts.gid
+        return [(0o600, 0, 0), (0o644, 0, 0), (0o660, 0, gid), (0o666, 0, 0), (0o622, 0, 0), (0o600, uid, 0)]
+
+    def test_named_semaphores(self):
+        """Mapped by a process of root. That is all that shows of a semaphore that nobody waits for."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.sem_open.restype = ctypes.c_void_p
+        locks = []
+        for number, (mode, owner, group) in enumerate(self.modes()):
+            name = f"{self.prefix}{number}"
+            self.assertTrue(libc.sem_open(b"/" + name.encode(), os.O_CREAT | os.O_EXCL, 0o600, 1))
+            lock = Lock(self.SHM / f"sem.{name}", "sem", mode, owner, group)
+            os.chown(lock.path, owner, group)
+            lock.path.chmod(mode)
+            locks.append(lock)
+        report = audit()
+        self.assertEqual([], [f for lock in locks for f in about(report, lock.path)], "nobody has them mapped but us")
+        pid = os.fork()  # which has them mapped as we have, and is no ancestor of lockscope
+        if pid == 0:
+            harness.die_with_parent()
+            while True:
+                signal.pause()
+        report = audit()
+        for lock in locks:
+            for finding in about(report, lock.path):
+                self.assertEqual(("notice", "sem", "shared", "mapped"),
+                                 (finding["severity"], finding["lock"]["kind"], finding["lock"]["scope"],
+                                  finding["evidence"]["use"]))
+        self.compare_taking(report, locks)
+
+    def test_mutex(self):
+        """One process of root waits for another."""
+        program = self.scripts / "mutex_actor"
+        self.quietly(os.environ.get("CC", "cc"), "-O2", "-pthread", "-o", program, HERE / "mutex_actor.c")
+        closed = self.SHM / f"{self.prefix}closed"
+        closed.mkdir(0o700)
+        places = [(self.SHM / f"{self.prefix}{i}", *how) for i, how in enumerate(self.modes())]
+        places.append((closed / "mutex", 0o666, 0, 0))
+        locks = []
+        for path, mode, owner, group in places:
+            lock = Lock(path, "mutex", mode, owner, group)
+            lock.create()
+            os.truncate(path, 4 * 4096)
+            pair = [Actor(self, [program, "file", path, 0]) for _ in range(2)]
+            pair[0].do("init", 64)
+            pair[0].do("lock", 64)
+            pair[1].hang("lock", 64)
+            locks.append(lock)
+        report = audit()
+        for lock in locks:
+            for finding in about(report, lock.path):
+                self.assertEqual(("mutex", "shared"), (finding["lock"]["kind"], finding["lock"]["scope"]))
+                if finding["evidence"]["who"] == "any user":
+                    self.assertEqual("critical" if finding["evidence"]["right"] == "take" else "warning",
+                                     finding["severity"])
+        harness.end_all()
+        self.compare_taking(report, locks)
+
+
+class NobodysBusiness(Audit):
+    """What is not reported although the mode is wide open."""
+
+    def as_user(self, name):
+        entry = pwd.getpwnam(name)
+        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+    def wide_open(self, name, **owner):
+        lock = Lock(self.base / name, "flock", 0o666, **owner)
+        lock.create()
+        return lock
+
+    def assert_silent(self, *locks):
+        report = audit()
+        for lock in locks:
+            self.assertEqual([], about(report, lock.path), str(lock))
+
+    def test_of_an_ordinary_user(self):
+        lock = self.wide_open("users")
+        self.hold(Actor(self, **self.as_user(Accounts.owner)), lock)
+        self.assert_silent(lock)
+
+    def test_of_root_in_a_user_namespace(self):
+        lock = self.wide_open("namespace")
+        self.hold(Actor(self, prefix=["unshare", "--user", "--map-root-user"]), lock)
+        self.assert_silent(lock)
+
+    def test_unlinked(self):
+        lock = self.wide_open("gone")
+        self.hold(Actor(self), lock)
+        lock.path.unlink()
+        report = audit()
+        self.assertEqual([], [f for f in report.findings if str(self.base) in f["evidence"]["path"]])
+
+    def test_inherited_from_a_user(self):
+        """A user's own lock, whose descriptor a process of root has too (sudo)."""
+        lock = self.wide_open("handed_down", owner=pwd.getpwnam(Accounts.owner).pw_uid)
+        fd = os.open(lock.path, os.O_RDWR)
+        self.addCleanup(os.close, fd)
+
+        def take():
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            return True
+        keeper = self.start("sleep", "1000", pass_fds=[fd])
+        with acting_as(Accounts.owner, take):
+            report = audit()
+        self.assertEqual([], about(report, lock.path), f"held by {keeper.pid} too")
+
+    def test_deep_below_a_closed_folder(self):
+        folder = self.directory("closed", 0o700)
+        for name in ("a", "b", "c"):
+            folder = self.directory(name, 0o777, parent=folder)
+        lock = Lock(folder / "lock", "flock", 0o666)
+        lock.create()
+        self.hold(Actor(self), lock)
+        self.assert_silent(lock)
+
+    def in_mount_namespace(self, script, *words):
+        return Actor(self, prefix=["unshare", "--mount", "--propagation", "private", "sh", "-ec",
+                                   f'{script}; shift {len(words)}; exec "$@"', "sh", *words])
+
+    def test_private_tmp(self):
+        """What systemd makes of PrivateTmp=: a world-writable folder in one that only root may enter."""
+        for mode, found in ((0o700, 0), (0o755, 1)):
+            private = self.directory(f"private{mode:o}", mode)
+            inside, point = self.directory("tmp", 0o1777, parent=private), self.directory(f"point{mode:o}", 0o755)
+            actor = self.in_mount_namespace('mount --bind "$1" "$2"', inside, point)
+            lock = Lock(inside / "lock", "flock", 0o666)
+            lock.create()
+            actor.do("open", "f", point / "lock", "w")
+            actor.do("flock", "f", "ex")
+            report = audit()
+            findings = about(report, lock.path) + about(report, point / "lock")
+            self.assertEqual(found, len(findings), findings)
+            if findings:
+                self.assertIn(str(private), findings[0]["evidence"]["directories"], "as others see it")
+            harness.end_all()
+
+    def test_of_a_mount_namespace_alone(self):
+        point = self.directory("point", 0o755)
+        actor = self.in_mount_namespace('mount -t tmpfs none "$1"', point)
+        actor.do("open", "f", point / "lock", "w")
+        actor.do("flock", "f", "ex")
+        report = audit()
+        self.assertEqual([], about(report, point / "lock"))
+
+    def test_allowed(self):
+        lock = self.wide_open("wanted")
+        self.hold(Actor(self), lock)
+        exe = os.path.realpath(sys.executable if not os.access("/usr/bin/python3", os.X_OK) else "/usr/bin/python3")
+        for rules in ([f"path={lock.path}"], [f"exe={exe}"], [f"exe={exe},path={self.base}/*"],
+                      ["path=/elsewhere", f"path={self.base}/want*"]):
+            arguments = [word for rule in rules for word in ("--allow", rule)]
+            self.assertEqual([], about(audit(*arguments), lock.path), rules)
+        for rule in (f"exe=/bin/other,path={lock.path}", "path=/elsewhere/*", "unit=*.none"):
+            self.assertEqual(1, len(about(audit("--allow", rule), lock.path)), rule)
+        for rule in ("", "path=", "colour=red", "path=/a,path=/b", lock.path):
+            done = run("audit", "--allow", rule)
+            self.assertEqual((2, b""), (done.returncode, done.stdout), rule)
+            self.assertIn(b"--allow", done.stderr)
+
+
+class Outside(Audit):
+    def test_exit_status_and_words(self):
+        lock = Lock(self.base / "open", "flock", 0o644)
+        lock.create()
+        self.hold(Actor(self), lock)
+        self.assertEqual(1, audit("--exit-code", "--fail-on", "critical").status)
+        self.assertEqual(0, audit().status)
+        done = run("audit")
+        self.assertEqual((0, b""), (done.returncode, done.stderr))
+        text = done.stdout.decode()
+        self.assertIn(str(lock.path), text)
+        self.assertIn("any user can take the flock", text)
+
+    def test_without_privilege(self):
+        """Says that it cannot tell, and accuses nobody."""
+        lock = Lock(self.base / "open", "flock", 0o644)
+        lock.create()
+        self.hold(Actor(self), lock)
+        shutil.copy(harness.BINARY, self.folder / "lockscope")
+        (self.folder / "lockscope").chmod(0o755)
+        report = audit(binary=self.folder / "lockscope", **harness.as_nobody())
+        self.assertEqual([], about(report, lock.path))
+        self.assertTrue(report.notes)
+
+
+if __name__ == "__main__":
+    try:
+        harness.main()
+    finally:
+        Accounts.remove()

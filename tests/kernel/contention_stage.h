@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tests of the contention source share: processes whose operations are known by number, windows added up, and
+// the look into /proc that tells when a thread is asleep in a system call. Needs root; throws std::runtime_error where
+// the stage itself does not stand.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "lockscope/contention.h"
+#include "source/contention_source.h"
+
+namespace lockscope::test {
+
+// A process of the test's own that runs `body` and ends; its status is 0 if `body` returned true. It dies with the test.
+class Actress {
+ public:
+  explicit Actress(const std::function<bool()>& body, uid_t uid = 0);
+  ~Actress();
+  Actress(const Actress&) = delete;
+  Actress& operator=(const Actress&) = delete;
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  // Waits for its end; whether `body` returned true.
+  bool finish();
+  void kill_and_reap();
+
+ private:
+  pid_t pid_ = -1;
+};
+
+// Returns once this thread (of any process) sleeps in the system call; gives up after a minute.
+void await_asleep_in(pid_t pid, pid_t tid, long syscall);
+[[nodiscard]] pid_t own_tid();
+
+[[nodiscard]] std::unique_ptr<BpfContentionSource> open_source(const ContentionSettings& settings = {});
+
+// Adds up what one process did, over as many windows as there are.
+struct Sum {
+  void add(const ContentionWindow& window, pid_t pid);
+  WaitCounts waits;  // of words
+  std::uint64_t words = 0;
+  FileLockUse uses;  // of all files
+  std::map<std::string, std::uint64_t> lost;
+  std::vector<LockEvent> events;
+};
+void operator+=(WaitCounts& to, const WaitCounts& more);
+
+[[nodiscard]] std::uint64_t lost(const ContentionWindow& window, const std::string& cause);
+
+}  // namespace lockscope::test
