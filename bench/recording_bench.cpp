@@ -77,7 +77,7 @@ void write_looks(benchmark::State& state, const char* shape) {
   state.counters["first_tick_bytes"] = static_cast<double>(first);
   state.counters["later_tick_bytes"] = static_cast<double>(later);
   state.counters["a_tick"] = benchmark::Counter(static_cast<double>(state.iterations()) * kTicks,
-                                                   benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+                                                benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 void read_looks(benchmark::State& state, const char* shape) {
@@ -96,7 +96,7 @@ void read_looks(benchmark::State& state, const char* shape) {
     if (ticks != kTicks) return state.SkipWithError("not all ticks came back");
   }
   state.counters["a_tick"] = benchmark::Counter(static_cast<double>(state.iterations()) * kTicks,
-                                                   benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+                                                benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 // A busy host: waits that end in no order of threads or locks, of very different lengths.

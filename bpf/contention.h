@@ -4,7 +4,8 @@
  * are loaded one by one, so that one which a kernel refuses does not take the others with it; src/source/ gives the
  * later ones the maps of the first.
  *
- * Nothing here allocates but bpf_task_storage_get(): the tables have their full size from the start.
+ * Nothing here allocates but bpf_task_storage_get(): the tables have their full size from the start. What a kernel may
+ * not allocate within the scheduler, contention_threads.bpf.c allocates ahead.
  */
 #ifndef LOCKSCOPE_CONTENTION_H
 #define LOCKSCOPE_CONTENTION_H
@@ -22,6 +23,7 @@ enum {
 
 const volatile __u32 reader_pid_ns = INITIAL_PID_NS; /* inode number */
 const volatile __u64 min_wait_ns = 1000000;
+const volatile bool threads_prepared = false; /* contention_threads.bpf.c: storage is not to be made in the scheduler */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -75,6 +77,13 @@ struct {
 	__type(key, int);
 	__type(value, struct waiting);
 } waiting_threads SEC(".maps");
+
+/* Within the scheduler. */
+static __always_inline struct waiting *get_or_make_waiting(struct task_struct *task)
+{
+	return bpf_task_storage_get(&waiting_threads, task, NULL,
+				    threads_prepared ? 0 : BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
 
 static __always_inline struct ls_control *get_control(void)
 {

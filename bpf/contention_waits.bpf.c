@@ -116,7 +116,7 @@ static __always_inline void switched_out(struct task_struct *task)
 			lose(c, LS_LOST_NOT_UNDERSTOOD);
 		return;
 	}
-	w = bpf_task_storage_get(&waiting_threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	w = get_or_make_waiting(task);
 	if (!w) {
 		c = get_control();
 		if (c)
@@ -216,8 +216,7 @@ int BPF_PROG(contention_waking, struct task_struct *task)
 	if (family == NONE)
 		return 0;
 	/* It may be woken on another CPU before it is off its own: so this may come before its wait begins. */
-	w = bpf_task_storage_get(&waiting_threads, task, NULL,
-				 family == FILE_LOCK ? 0 : BPF_LOCAL_STORAGE_GET_F_CREATE);
+	w = family == FILE_LOCK ? bpf_task_storage_get(&waiting_threads, task, NULL, 0) : get_or_make_waiting(task);
 	if (!w)
 		return 0;
 	waker = bpf_get_current_task_btf();

@@ -79,9 +79,9 @@ class Table {
   }
 
   void show() {
-    painter_.line(painter_.paint(Ink::faint, fmt::format("  {:>2}  {:>7}  {:>5}  {:>7}  {:>7}  {}  {}", "", "waited",
-                                                         "waits", "longest", "mean", std::string(bars_ + 2, ' '),
-                                                         beside() ? "lock" : "")));
+    painter_.line(painter_.paint(
+        Ink::faint, fmt::format("  {:>2}  {:>7}  {:>5}  {:>7}  {:>7}  {}  {}", "", "waited", "waits", "longest", "mean",
+                                std::string(bars_ + 2, ' '), beside() ? "lock" : "")));
     for (std::size_t i = 0; i < locks_.size(); ++i) show(i);
     legend();
   }
@@ -93,10 +93,10 @@ class Table {
     const LockContention& lock = locks_[index];
     const WaitCounts& waits = lock.waits;
     const std::uint64_t mean = waits.count() == 0 ? 0 : waits.total_ns / waits.count();
-    std::string line = fmt::format("  {:>2}  {:>7}  {:>5}  {:>7}  {:>7}  │{}│", index + 1,
-                                   fine_duration(waits.total_ns), short_count(waits.count()),
-                                   fine_duration(waits.longest_ns), fine_duration(mean),
-                                   range_.empty() ? "" : draw_histogram(waits.histogram, range_.first, range_.last));
+    std::string line =
+        fmt::format("  {:>2}  {:>7}  {:>5}  {:>7}  {:>7}  │{}│", index + 1, fine_duration(waits.total_ns),
+                    short_count(waits.count()), fine_duration(waits.longest_ns), fine_duration(mean),
+                    range_.empty() ? "" : draw_histogram(waits.histogram, range_.first, range_.last));
     const std::size_t figures = width_of(line);
     std::size_t room = painter_.width() > figures + 2 ? painter_.width() - figures - 2 : 0;
     std::string name = name_of_lock(lock, room);
@@ -124,9 +124,9 @@ class Table {
     const std::string to = range_.last + 1 == WaitHistogram::kBuckets
                                ? fine_duration(begin_of(range_.last)) + " and more"
                                : fine_duration(begin_of(range_.last + 1));
-    painter_.wrapped("      ", "      ",
-                     fmt::format("bars: how many waits lasted how long, from {} to {}; each is twice the one before",
-                                 from, to));
+    painter_.wrapped(
+        "      ", "      ",
+        fmt::format("bars: how many waits lasted how long, from {} to {}; each is twice the one before", from, to));
   }
 
   std::span<const LockContention> locks_;
@@ -174,8 +174,9 @@ void show_contention(const ContentionDescription& contention, Painter& painter) 
   if (contention.locks.empty()) {
     painter.line(fmt::format("No contended lock in {}", human_duration(window)));
   } else {
-    painter.line(painter.paint(Ink::strong, "Contended locks over " + human_duration(window)) +
-                 fmt::format("  ({}, {} in all)", count_of(contention.waits, "wait"), fine_duration(contention.wait_ns)));
+    painter.line(
+        painter.paint(Ink::strong, "Contended locks over " + human_duration(window)) +
+        fmt::format("  ({}, {} in all)", count_of(contention.waits, "wait"), fine_duration(contention.wait_ns)));
     const auto shown = std::span(contention.locks).first(std::min(contention.locks.size(), kShown));
     Table(shown, painter).show();
     const std::size_t hidden = contention.locks_hidden + contention.locks.size() - shown.size();

@@ -68,13 +68,27 @@ const std::vector<Row>& rows_of(std::string_view kind) {
       {"trust", {{"trust", ""}, {"distance", "distance "}}},
   };
   static const std::vector<Row> exposed = {
-      {"who could", {{"who", ""}, {"right", "could ", " it"}, {"through", "through "},
-                     {"descriptor_readonly", "a read-only descriptor is enough", "by a descriptor open for writing"}}},
-      {"lock", {{"path", ""}, {"mode", "mode "}, {"owner", "of "}, {"group", "group "}, {"access_list", "access list"},
-                {"created_ns", "made ", " UTC", time}, {"predictable_name", "a name that can be foreseen"}}},
+      {"who could",
+       {{"who", ""},
+        {"right", "could ", " it"},
+        {"through", "through "},
+        {"descriptor_readonly", "a read-only descriptor is enough", "by a descriptor open for writing"}}},
+      {"lock",
+       {{"path", ""},
+        {"mode", "mode "},
+        {"owner", "of "},
+        {"group", "group "},
+        {"access_list", "access list"},
+        {"created_ns", "made ", " UTC", time},
+        {"predictable_name", "a name that can be foreseen"}}},
       {"folders", {{"directories", ""}}},
-      {"used by", {{"used_by", ""}, {"relied_on_by", "user "}, {"unit", ""}, {"use", ""},
-                   {"may_hold_locks", "may hold locks"}, {"tries", "", " tries failed"}}},
+      {"used by",
+       {{"used_by", ""},
+        {"relied_on_by", "user "},
+        {"unit", ""},
+        {"use", ""},
+        {"may_hold_locks", "may hold locks"},
+        {"tries", "", " tries failed"}}},
       {"also", {{"also", ""}}},
       {"fix", {{"fix", ""}}},
   };
@@ -93,8 +107,8 @@ std::string value_of(const Fact& fact, Part::Unit unit) {
     case Part::Unit::plain: break;
     case Part::Unit::duration: return human_duration(static_cast<std::uint64_t>(std::max<std::int64_t>(0, number)));
     case Part::Unit::time:
-      return date_and_time(std::chrono::system_clock::time_point{
-          std::chrono::duration_cast<std::chrono::system_clock::duration>(ns)});
+      return date_and_time(
+          std::chrono::system_clock::time_point{std::chrono::duration_cast<std::chrono::system_clock::duration>(ns)});
   }
   return fmt::format("{}", number);
 }

@@ -24,13 +24,40 @@ ContendedLock lock_of(const FirstWait& first, const Wait& wait) {
 // What was known of a process or place that is gone when the report is made. Bounded: beyond, they stay unnamed.
 constexpr std::size_t kRemembered = 16384;
 
-template <class Map>
-void remember(Map& all, const Map& now) {
-  for (const auto& [key, value] : now) {
-    if (all.size() >= kRemembered && !all.contains(key)) continue;
-    all.insert_or_assign(key, value);
+// The facts of this tick over those of the ticks before: a holder that was named once is known while its victim is
+// between two tries. Another process under an old number has another start, which detectors check.
+class RememberedFacts final : public FactsProvider {
+ public:
+  RememberedFacts(FactsProvider& now, HostFacts& all) : now_(now), all_(all) {}
+
+  [[nodiscard]] HostFacts gather(const Sample& sample, const ContentionWindow& window) override {
+    gathered_ = now_.gather(sample, window);
+    remember(all_.processes, gathered_.processes);
+    remember(all_.cgroups, gathered_.cgroups);
+    remember(all_.places, gathered_.places);
+    remember(all_.users, gathered_.users);
+    remember(all_.groups, gathered_.groups);
+    all_.named_places = gathered_.named_places;
+    all_.shared_memory = gathered_.shared_memory;
+    all_.host_user_namespace = gathered_.host_user_namespace;
+    all_.first_ordinary_uid = gathered_.first_ordinary_uid;
+    return all_;
   }
-}
+  [[nodiscard]] const HostFacts& gathered() const { return gathered_; }
+
+ private:
+  template <class Map>
+  static void remember(Map& all, const Map& now) {
+    for (const auto& [key, value] : now) {
+      if (all.size() >= kRemembered && !all.contains(key)) continue;
+      all.insert_or_assign(key, value);
+    }
+  }
+
+  FactsProvider& now_;
+  HostFacts& all_;
+  HostFacts gathered_;
+};
 
 }  // namespace
 
@@ -67,13 +94,9 @@ Result<Stream::Step> Stream::step() {
   for (const auto& [cause, count] : look.raw.coverage.lost_events) lost_[cause] += count;
 
   // Before the first look nothing is known to stand: whatever is found needs a second one.
-  Judgement judgement = judge_.judge(last_ ? last_->now : Sample{}, std::move(look), window, &ticks_.facts(), &locks_);
-  if (auto done = ticks_.judged(judgement.facts); !done) return std::unexpected(done.error());
-
-  remember(facts_.processes, judgement.facts.processes);
-  remember(facts_.cgroups, judgement.facts.cgroups);
-  remember(facts_.places, judgement.facts.places);
-  remember(facts_.users, judgement.facts.users);
+  RememberedFacts facts(ticks_.facts(), facts_);
+  Judgement judgement = judge_.judge(last_ ? last_->now : Sample{}, std::move(look), window, &facts, &locks_);
+  if (auto done = ticks_.judged(facts.gathered()); !done) return std::unexpected(done.error());
 
   Attribution attribution;
   Step step;

@@ -62,7 +62,8 @@ class ByteEncoder {
     put(bits);
   }
   template <class E>
-  requires std::is_enum_v<E> void choice(E value, E) { put(static_cast<std::uint64_t>(value)); }
+  requires std::is_enum_v<E>
+  void choice(E value, E) { put(static_cast<std::uint64_t>(value)); }
   void text(const std::string& value) {
     require(value.size() <= kLongestText);
     put(value.size());
@@ -186,7 +187,8 @@ class ByteDecoder {
     ((flag = bits & 1, bits >>= 1), ...);
   }
   template <class E>
-  requires std::is_enum_v<E> void choice(E& value, E last) {
+  requires std::is_enum_v<E>
+  void choice(E& value, E last) {
     const std::uint64_t got = take();
     require(got <= static_cast<std::uint64_t>(last));
     value = ok_ ? static_cast<E>(got) : E{};

@@ -2,8 +2,8 @@
 // What was asked of memory, and answered, as bytes. Pure; the same template writes and reads. For tick_codec.cpp only.
 #pragma once
 
-#include "source/memory_log.h"
 #include "recording/byte_codec.h"
+#include "source/memory_log.h"
 
 namespace lockscope {
 

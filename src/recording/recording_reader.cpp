@@ -30,7 +30,7 @@ Result<UniqueFd> open_input(const std::string& path) {
     return fd;
   }
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  struct stat status{};
+  struct stat status {};
   if (!fd || ::fstat(fd.get(), &status) != 0) return unreadable(path, std::strerror(errno));
   if (!S_ISREG(status.st_mode)) return unreadable(path, "it is no regular file", "- is the standard input");
   return fd;
@@ -157,7 +157,8 @@ Result<RecordingReader> RecordingReader::open(const std::string& path) {
   const auto version = [&](std::size_t at) { return (*start)[at] | (*start)[at + 1] << 8; };
   const int major = version(8), minor = version(10);
   if (major != kRecordingMajor) {
-    return unreadable(path, fmt::format("it is of format {}.{}, this lockscope reads {}", major, minor, kRecordingMajor),
+    return unreadable(path,
+                      fmt::format("it is of format {}.{}, this lockscope reads {}", major, minor, kRecordingMajor),
                       major > kRecordingMajor ? "use the lockscope that made it, or a newer one" : "");
   }
   state->newer_minor = minor > kRecordingMinor;

@@ -34,7 +34,7 @@ Result<void> make_room(const std::string& path) {
     if (errno == ELOOP) return refused(path, "it is a symbolic link", "name the file itself, or - for standard output");
     return refused(path, std::strerror(errno));
   }
-  struct stat status{};
+  struct stat status {};
   if (::fstat(old.get(), &status) != 0) return refused(path, std::strerror(errno));
   if (!S_ISREG(status.st_mode)) return refused(path, "it is no regular file", "- is the standard output");
   if (status.st_uid != ::geteuid()) return refused(path, "it belongs to another user");

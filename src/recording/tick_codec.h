@@ -17,8 +17,8 @@ void encode_tick(ByteEncoder& codec, const RecordedTick& tick, const RawSample& 
 
 // Nothing where the bytes make no sense, or take more than `allowance` bytes when decoded. `more_may_follow`: a newer
 // version may have added fields at the end.
-[[nodiscard]] std::optional<RecordingHeader> decode_header(std::span<const std::uint8_t> bytes,
-                                                           std::uint64_t allowance, bool more_may_follow);
+[[nodiscard]] std::optional<RecordingHeader> decode_header(std::span<const std::uint8_t> bytes, std::uint64_t allowance,
+                                                           bool more_may_follow);
 [[nodiscard]] std::optional<RecordedTick> decode_tick(std::span<const std::uint8_t> bytes, std::uint64_t allowance,
                                                       bool more_may_follow, const RawSample& before);
 

@@ -178,9 +178,8 @@ void code_counts(auto& c, auto& window) {
 
 void encode_window(ByteEncoder& c, const ContentionWindow& window) {
   code_counts(c, window);
-  c.list(window.first_waits, [&](const FirstWait& first, const FirstWait&) {
-    encode_first_wait(c, first.thread, first.wait);
-  });
+  c.list(window.first_waits,
+         [&](const FirstWait& first, const FirstWait&) { encode_first_wait(c, first.thread, first.wait); });
   c.natural(window.events.size());
   c.charge(window.events.size() * sizeof(LockEvent));
   code_columns(c, window.events, window.begin_ns);
@@ -199,9 +198,8 @@ void encode_window(ByteEncoder& c, const ContentionWindow& window) {
 
 void decode_window(ByteDecoder& c, ContentionWindow& window) {
   code_counts(c, window);
-  c.list(window.first_waits, [&](FirstWait& first, const FirstWait&) {
-    decode_first_wait(c, first.thread, first.wait);
-  });
+  c.list(window.first_waits,
+         [&](FirstWait& first, const FirstWait&) { decode_first_wait(c, first.thread, first.wait); });
   std::size_t count = 0;
   c.count(count, sizeof(LockEvent));
   window.events.resize(count);

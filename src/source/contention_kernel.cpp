@@ -2,6 +2,7 @@
 #include "source/contention_kernel.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <sys/mman.h>
 
@@ -13,8 +14,12 @@
 #include <optional>
 #include <string_view>
 
+#include "contention_creates.skel.h"
 #include "contention_file_locks.skel.h"
+#include "contention_threads.skel.h"
 #include "contention_waits.skel.h"
+#include "contention_writes.skel.h"
+#include "source/bpf_iterator.h"
 #include "source/bpf_warnings.h"
 #include "source/clocks.h"
 #include "source/contention_tables.h"
@@ -25,15 +30,22 @@ namespace {
 
 using Hook = BpfContentionSource::Hook;
 
-constexpr std::string_view kClock = "contention_clock";  // run, not attached
+// Run, not attached for good.
+constexpr std::string_view kClock = "contention_clock";
+constexpr std::string_view kOldThreads = "contention_old_threads";
 
 const char* given_by(std::string_view program) {
   if (program == "contention_switch") return "waits for futexes and System V semaphores: how many, how long";
   if (program == "contention_waking") return "who ended a wait, and whether by letting go";
   if (program == "contention_flock") return "flock: granted, refused, waited for, released";
   if (program == "contention_posix") return "POSIX and OFD locks: granted, refused, waited for, released";
+  if (program == "contention_new_thread") return "storage of new threads, which this kernel may not allocate later";
+  if (program == "contention_write") return "writes to files that others have locked";
+  if (program == "contention_create") return "open(O_CREAT | O_EXCL) that found the name taken";
   return "";
 }
+
+bool is_attached(std::string_view program) { return program != kClock && program != kOldThreads; }
 
 template <auto Destroy>
 struct Deleter {
@@ -47,6 +59,20 @@ using Owned = std::unique_ptr<Skeleton, Deleter<Destroy>>;
 using Link = std::unique_ptr<bpf_link, Deleter<bpf_link__destroy>>;
 using Ring = std::unique_ptr<ring_buffer, Deleter<ring_buffer__free>>;
 
+// Whether task storage can be made within the scheduler: before 6.4 it came from kmalloc().
+bool storage_can_be_made_late() {
+  const std::unique_ptr<btf, Deleter<btf__free>> types(btf__load_vmlinux_btf());
+  if (!types) return false;
+  const __s32 id = btf__find_by_name_kind(types.get(), "bpf_local_storage_map", BTF_KIND_STRUCT);
+  if (id < 0) return false;
+  const btf_type* type = btf__type_by_id(types.get(), static_cast<__u32>(id));
+  const std::span members(btf_members(type), btf_vlen(type));
+  return std::ranges::any_of(members, [&](const btf_member& m) {
+    const std::string_view name = btf__name_by_offset(types.get(), m.name_off);
+    return name == "selem_ma" || name == "use_kmalloc_nolock";
+  });
+}
+
 struct Unmap {
   void operator()(ls_control* control) const { ::munmap(control, sizeof(ls_control)); }
 };
@@ -56,9 +82,12 @@ struct Unmap {
 struct ContentionKernel::Parts {
   // In the order of their making: what was attached goes first.
   Owned<contention_waits, contention_waits__destroy> waits;
+  Owned<contention_threads, contention_threads__destroy> threads;
   Owned<contention_file_locks, contention_file_locks__destroy> file_locks;
+  Owned<contention_writes, contention_writes__destroy> writes;
+  Owned<contention_creates, contention_creates__destroy> creates;
   std::vector<bpf_object*> loaded;
-  std::optional<ContentionTables> wait_tables, use_tables;
+  std::optional<ContentionTables> wait_tables, use_tables, write_tables, create_tables;
   std::unique_ptr<ls_control, Unmap> control;
   Ring events, first_waits;
   UniqueFd accounting;
@@ -73,6 +102,7 @@ struct ContentionKernel::Parts {
 
   ContentionSettings settings;
   std::uint32_t reader_pid_ns = 0;
+  bool prepare_threads = false;
   int clock_program = -1;
   std::array<std::uint64_t, LS_LOST_CAUSES> lost_before{};
   std::size_t next_known = 0;
@@ -80,7 +110,7 @@ struct ContentionKernel::Parts {
   std::function<void(std::span<const std::uint8_t>)> show_first_wait;
 
   template <class Skeleton, class Owner, class Load>
-  void load(Owner& owner, Skeleton* opened, Load load_it, const BpfWarnings& warnings);
+  void load(Owner& owner, Skeleton* opened, Load load_it, BpfWarnings& warnings);
   template <class Skeleton>
   void configure(Skeleton& skeleton);
   Result<void> prepare();
@@ -101,11 +131,12 @@ template <class Skeleton>
 void ContentionKernel::Parts::configure(Skeleton& skeleton) {
   skeleton.rodata->reader_pid_ns = reader_pid_ns;
   skeleton.rodata->min_wait_ns = static_cast<std::uint64_t>(settings.min_wait.count());
+  skeleton.rodata->threads_prepared = prepare_threads;
 }
 
 // An object that does not load leaves its hooks with the reason; what was loaded before goes on.
 template <class Skeleton, class Owner, class Load>
-void ContentionKernel::Parts::load(Owner& owner, Skeleton* opened, Load load_it, const BpfWarnings& warnings) {
+void ContentionKernel::Parts::load(Owner& owner, Skeleton* opened, Load load_it, BpfWarnings& warnings) {
   owner.reset(opened);
   bool ready = owner != nullptr;
   const char* what = "cannot open a BPF object";
@@ -133,10 +164,11 @@ void ContentionKernel::Parts::load(Owner& owner, Skeleton* opened, Load load_it,
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, owner->obj) {
       const std::string name = bpf_program__name(program);
-      if (name != kClock) hooks.push_back({name, given_by(name), false, refusal.why + " (" + refusal.hint + ")"});
+      if (is_attached(name)) hooks.push_back({name, given_by(name), false, refusal.why + " (" + refusal.hint + ")"});
     }
   }
   owner.reset();
+  warnings.forget();
 }
 
 Result<void> ContentionKernel::Parts::open_rings() {
@@ -169,6 +201,10 @@ Result<void> ContentionKernel::Parts::prepare() {
   };
   if (auto made = make("wait_tables", sizeof(ls_wait_key), sizeof(ls_wait_counts), wait_tables); !made) return made;
   if (auto made = make("use_tables", sizeof(ls_use_key), sizeof(ls_use_counts), use_tables); !made) return made;
+  if (auto made = make("write_tables", sizeof(ls_write_key), sizeof(ls_write_counts), write_tables); !made) return made;
+  if (auto made = make("create_tables", sizeof(ls_create_key), sizeof(ls_create_counts), create_tables); !made) {
+    return made;
+  }
   void* at = ::mmap(nullptr, sizeof(ls_control), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map("control")), 0);
   if (at == MAP_FAILED) return fail(ErrorKind::unsupported, "cannot map a BPF array", std::strerror(errno));
   control.reset(static_cast<ls_control*>(at));
@@ -199,7 +235,7 @@ void ContentionKernel::Parts::attach(const BpfWarnings& warnings) {
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object) {
       const std::string name = bpf_program__name(program);
-      if (name == kClock) continue;
+      if (!is_attached(name)) continue;
       Link link(bpf_program__attach(program));
       Hook hook{name, given_by(name), link != nullptr, ""};
       if (!link) {
@@ -223,18 +259,31 @@ Result<std::unique_ptr<ContentionKernel>> ContentionKernel::load(const Contentio
   parts->settings = settings;
   parts->reader_pid_ns = reader_pid_ns;
   if (settings.account) parts->accounting = UniqueFd(bpf_enable_stats(BPF_STATS_RUN_TIME));
+  parts->prepare_threads = settings.prepare_threads || !storage_can_be_made_late();
   parts->load(parts->waits, contention_waits__open(), contention_waits__load, warnings);
-  warnings.forget();
+  if (parts->waits && parts->prepare_threads) {
+    parts->load(parts->threads, contention_threads__open(), contention_threads__load, warnings);
+  }
   auto* file_locks = contention_file_locks__open();
   if (file_locks != nullptr) file_locks->rodata->scheduler_seen = parts->waits != nullptr;
   parts->load(parts->file_locks, file_locks, contention_file_locks__load, warnings);
+  if (settings.writes) parts->load(parts->writes, contention_writes__open(), contention_writes__load, warnings);
+  if (settings.failed_creates) {
+    parts->load(parts->creates, contention_creates__open(), contention_creates__load, warnings);
+  }
   if (parts->loaded.empty()) {
     const std::string why = parts->hooks.empty() ? "" : parts->hooks.front().why_not;
     return fail(ErrorKind::unsupported, "cannot count contention by BPF", why);
   }
   if (auto prepared = parts->prepare(); !prepared) return std::unexpected(prepared.error());
-  warnings.forget();
   parts->attach(warnings);
+  if (parts->threads) {
+    auto old_threads = BpfIterator::attach(parts->threads->progs.contention_old_threads);
+    std::vector<std::uint8_t> nothing;
+    if (!old_threads || !old_threads->run(nothing)) {
+      return fail(ErrorKind::unsupported, "cannot prepare the threads of the host");
+    }
+  }
   if (parts->attached.empty()) {
     return fail(ErrorKind::unsupported, "cannot attach the contention programs", parts->hooks.front().why_not);
   }
@@ -254,6 +303,12 @@ Result<RawContention> ContentionKernel::take(std::uint64_t& border_ns,
   if (auto taken = p.wait_tables->take(filled, raw.waits); !taken) return std::unexpected(taken.error());
   if (p.use_tables) {
     if (auto taken = p.use_tables->take(filled, raw.uses); !taken) return std::unexpected(taken.error());
+  }
+  if (p.write_tables) {
+    if (auto taken = p.write_tables->take(filled, raw.writes); !taken) return std::unexpected(taken.error());
+  }
+  if (p.create_tables) {
+    if (auto taken = p.create_tables->take(filled, raw.creates); !taken) return std::unexpected(taken.error());
   }
   p.show_first_wait = first_wait;
   if (p.first_waits) ring_buffer__consume(p.first_waits.get());

@@ -20,6 +20,8 @@ struct ContentionSettings {
   std::chrono::nanoseconds min_wait = std::chrono::milliseconds(1);  // waits this long are told one by one
   bool writes = false;          // writes to files on which others hold locks; see FileWrites
   bool failed_creates = false;  // makes every system call of the host dearer
+  // Gives every thread of the host its storage ahead, as kernels before 6.4 get it anyway; for tests.
+  bool prepare_threads = false;
   bool account = false;         // lets the kernel account for what BPF programs cost: all of them, of everybody
   // Entries of each table; there are two of each kind for the host's own accounts and two for ordinary users. About
   // 500 bytes each in all tables together, taken at the start.

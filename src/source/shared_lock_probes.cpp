@@ -5,11 +5,15 @@
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <future>
 #include <set>
 #include <tuple>
 
@@ -62,6 +66,17 @@ struct KeyOrder {
   }
 };
 
+// Closing takes the kernel 40 ms and more of waiting, which ticks must not do. The thread takes no signals: those are
+// the main thread's.
+std::future<void> close_aside(std::vector<UprobeLink> links) {
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  auto done = std::async(std::launch::async, [closed = std::move(links)]() mutable { closed.clear(); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return done;
+}
+
 std::uint64_t count_of(const ls_shared_use& use) { return use.acquired + use.released + use.failed; }
 
 const SharedRange* range_at(const std::vector<SharedRange>& ranges, std::uint64_t address) {
@@ -104,6 +119,7 @@ struct SharedLockProbes::Parts {
     std::uint64_t shared_ns = 0;  // when it was last seen to share
     bool ended = false;           // to be let go after the next collect
     bool collected = false;
+    std::future<void> closing;
   };
   using Counted = std::vector<std::pair<ls_shared_key, ls_shared_use>>;
 
@@ -136,7 +152,11 @@ struct SharedLockProbes::Parts {
 };
 
 SharedLockProbes::SharedLockProbes(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
-SharedLockProbes::~SharedLockProbes() = default;
+SharedLockProbes::~SharedLockProbes() {
+  for (auto& target : parts_->targets) {
+    if (target && !target->closing.valid()) target->closing = close_aside(std::move(target->links));
+  }
+}
 
 Result<std::unique_ptr<SharedLockProbes>> SharedLockProbes::create(bool sessions) {
   UniqueFd proc(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -210,7 +230,6 @@ std::vector<pid_t> SharedLockProbes::probed() const {
 }
 
 void SharedLockProbes::Parts::follow(const RawSample& look) {
-  std::size_t released = 0;
   for (std::size_t number = 0; number < targets.size(); ++number) {
     if (!targets[number]) continue;
     Target& target = *targets[number];
@@ -230,9 +249,11 @@ void SharedLockProbes::Parts::follow(const RawSample& look) {
                          (thread->id.tid != thread->pid || thread->id.start_ns == target.process.start_ns);
       if (!lives || look.taken_ns - target.shared_ns > kLinger) target.ended = true;
     }
-    if (target.ended && target.collected && released < kDetachAtOnce) {
+    if (!target.ended || !target.collected) continue;
+    if (!target.closing.valid()) {
+      target.closing = close_aside(std::move(target.links));
+    } else if (target.closing.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
       release(number);
-      ++released;
     }
   }
 }
@@ -346,8 +367,8 @@ void SharedLockProbes::Parts::tell_ranges(std::size_t number, const Target& targ
   bpf_map_update_elem(bpf_map__fd(bpf->maps.targets), &key, &told, BPF_ANY);
 }
 
+// Its links are closed: no probe of it runs any more.
 void SharedLockProbes::Parts::release(std::size_t number) {
-  targets[number]->links.clear();  // returns once no probe of it runs any more
   const Counted counted = read_counts();
   take(counted, number, left_over);
   forget(counted, number);

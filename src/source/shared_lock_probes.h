@@ -9,9 +9,9 @@
 // (probe_files.h).
 //
 // Owns everything it attaches; nothing is pinned. Closed, it leaves the code of the watched as it was. For the live
-// ticks only, from one thread. Needs CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE.
+// ticks only, from one thread; short-lived threads of its own close what is not wanted any more. Needs CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE.
 // Cost to the watched: bench/README.md; to others none. To the caller: that of the scan, about 10 ms for each process
-// attached (at most kAttachAtOnce a tick), 40 ms for each let go (at most kDetachAtOnce), 1 us a lock in use.
+// attached (at most kAttachAtOnce a tick), 1 us a lock in use.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +43,6 @@ class SharedLockProbes {
 
   static constexpr std::size_t kMaxTargets = 64;
   static constexpr std::size_t kAttachAtOnce = 4;
-  static constexpr std::size_t kDetachAtOnce = 2;
 
  private:
   struct Parts;

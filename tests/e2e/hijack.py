@@ -160,7 +160,8 @@ class Hijacks(harness.Case):
         if pair.severity is None:
             self.assertEqual([], found, pair.name)
             return
-        self.assertEqual(["lock_hijack"], [finding["kind"] for finding in found], pair.name)
+        self.assertEqual(["lock_hijack"], [finding["kind"] for finding in found],
+                         f"{pair.name}: {json.dumps(found, indent=1)}")
         (finding,) = found
         self.assertEqual(412, finding["cwe"])
         self.assertEqual(pair.severity, finding["severity"], finding["summary"])

@@ -47,8 +47,7 @@ TEST(JsonContention, DescribesWindowLocksAndHooks) {
   EXPECT_EQ(file["abandoned"], 2);
   EXPECT_EQ(file["wait_max_ns"], 1500 << 20);
   EXPECT_EQ(file["longest_waiter"], "worker-a");
-  EXPECT_EQ(file["operations"],
-            (json{{"granted", 900}, {"failed", 57}, {"released", 899}, {"processes", 4}}));
+  EXPECT_EQ(file["operations"], (json{{"granted", 900}, {"failed", 57}, {"released", 899}, {"processes", 4}}));
   EXPECT_EQ(file["histogram"], (json::array({{{"le_ns", 2'048'000}, {"count", 4}},
                                              {{"le_ns", 4'096'000}, {"count", 8}},
                                              {{"le_ns", 2'097'152'000}, {"count", 1}}})));

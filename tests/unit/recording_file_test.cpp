@@ -342,7 +342,7 @@ TEST_F(Recordings, AreForTheirOwnerOnly) {
   const mode_t mask = ::umask(0);
   write(path(), {});
   ::umask(mask);
-  struct stat status{};
+  struct stat status {};
   ASSERT_EQ(::stat(path().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 0600u);
   // An older file that others may read is not written into: they may have it open.
@@ -361,8 +361,8 @@ TEST_F(Recordings, WhatIsNoFileOfOursIsLeftAlone) {
   fs::create_symlink(path("nowhere"), path("dangling"));
   ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
   fs::create_directory(path("folder"));
-  for (const std::string& name : {path("link"), path("dangling"), path("fifo"), path("folder"),
-                                  std::string("/dev/null"), path("missing/a")}) {
+  for (const std::string& name :
+       {path("link"), path("dangling"), path("fifo"), path("folder"), std::string("/dev/null"), path("missing/a")}) {
     const auto writer = RecordingWriter::create(name, header());
     ASSERT_FALSE(writer) << name;
     EXPECT_EQ(writer.error().kind, ErrorKind::usage) << name;

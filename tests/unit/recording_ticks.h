@@ -133,9 +133,7 @@ class TickMaker {
  private:
   [[nodiscard]] FileId file() { return {number(), number()}; }
   [[nodiscard]] SharedPlace place() { return {file(), number()}; }
-  [[nodiscard]] Actor actor() {
-    return {pid(), number(), static_cast<std::uint32_t>(number()), number(), text()};
-  }
+  [[nodiscard]] Actor actor() { return {pid(), number(), static_cast<std::uint32_t>(number()), number(), text()}; }
   template <class Make>
   auto several(std::size_t most, Make make) {
     std::vector<decltype(make())> values;
@@ -166,8 +164,9 @@ class TickMaker {
     look.monotonic_offset_ns = number();
     look.sees_all_pids = chance(50);
     look.file_locks_complete = chance(50);
-    std::vector<std::pair<pid_t, ThreadId>> ids =
-        several(most, [&] { return std::pair(pid(), ThreadId{pid(), below(3)}); });
+    std::vector<std::pair<pid_t, ThreadId>> ids = several(most, [&] {
+      return std::pair(pid(), ThreadId{pid(), below(3)});
+    });
     std::ranges::sort(ids);
     ids.erase(std::ranges::unique(ids).begin(), ids.end());
     for (const auto& [pid, id] : ids) look.threads.push_back(any_thread(pid, id));
@@ -175,10 +174,9 @@ class TickMaker {
       if (chance(60)) look.waits.push_back(any_wait(i));
     }
     look.file_locks = several(most, [&] {
-      FileLock lock{static_cast<FileLockKind>(below(3)), chance(50), file(), number(), number(), below(5), pid(), {},
-                    chance(50)};
-      lock.sharers =
-          several(3, [&] { return FileLock::Sharer{pid(), static_cast<int>(below(5)) - 1, chance(50)}; });
+      FileLock lock{
+          static_cast<FileLockKind>(below(3)), chance(50), file(), number(), number(), below(5), pid(), {}, chance(50)};
+      lock.sharers = several(3, [&] { return FileLock::Sharer{pid(), static_cast<int>(below(5)) - 1, chance(50)}; });
       std::ranges::sort(lock.sharers, {}, [](const auto& s) { return std::pair(s.pid, s.fd); });
       return lock;
     });
@@ -200,16 +198,15 @@ class TickMaker {
     w.words = several(most, [&] { return WordWaits{actor(), lock(), waits()}; });
     w.first_waits = several(most, [&] { return FirstWait{any_thread(pid(), {pid(), number()}), any_wait(0)}; });
     w.file_locks = several(most, [&] {
-      return FileLockUse{actor(),  file(),   static_cast<FileLockKind>(below(3)),
-                         number(), number(), number(),
-                         number(), number(), number(),
-                         number(), number(), waits(),
-                         number(), number(), number(),
+      return FileLockUse{actor(),  file(),    static_cast<FileLockKind>(below(3)),
+                         number(), number(),  number(),
+                         number(), number(),  number(),
+                         number(), number(),  waits(),
+                         number(), number(),  number(),
                          number(), chance(50)};
     });
-    w.writes = several(most, [&] {
-      return FileWrites{actor(), file(), number(), number(), number(), pid(), number(), number()};
-    });
+    w.writes = several(
+        most, [&] { return FileWrites{actor(), file(), number(), number(), number(), pid(), number(), number()}; });
     w.failed_creates = several(most, [&] { return FailedCreate{actor(), text(), number(), number(), number()}; });
     w.shared_locks = several(most, [&] {
       return SharedLockUse{actor(),  place(),  chance(50), number(), number(), number(),
@@ -255,22 +252,25 @@ class TickMaker {
             static_cast<std::uint32_t>(number()), chance(50)};
   }
   [[nodiscard]] PlaceFacts place_facts() {
-    return {text(), chance(50), permissions(), chance(50), perhaps<std::uint64_t>([&] { return number(); }),
-            several(3, [&] { return PlaceFacts::Directory{text(), permissions()}; })};
+    return {text(),
+            chance(50),
+            permissions(),
+            chance(50),
+            perhaps<std::uint64_t>([&] { return number(); }),
+            several(3, [&] {
+              return PlaceFacts::Directory{text(), permissions()};
+            })};
   }
 
   [[nodiscard]] HostFacts facts(std::size_t most) {
     HostFacts facts;
     const auto some_text = [&] { return perhaps<std::string>([&] { return text(); }); };
     for (std::size_t left = below(most + 1); left > 0; --left) {
-      facts.processes[pid()] = {number(),
-                                perhaps<std::uint32_t>([&] { return static_cast<std::uint32_t>(number()); }),
-                                some_text(),
-                                perhaps<std::uint64_t>([&] { return number(); }),
-                                some_text(),
-                                some_text(),
-                                some_text(),
-                                some_text()};
+      facts.processes[pid()] = {
+          number(),    perhaps<std::uint32_t>([&] { return static_cast<std::uint32_t>(number()); }),
+          some_text(), perhaps<std::uint64_t>([&] { return number(); }),
+          some_text(), some_text(),
+          some_text(), some_text()};
       facts.cgroups[number()] = {text(), some_text(), some_text()};
       facts.places[file()] = place_facts();
       facts.named_places[text()] = place_facts();

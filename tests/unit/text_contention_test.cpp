@@ -62,10 +62,9 @@ TEST(TextContention, IsATable) {
 }
 
 TEST(TextContention, GivesNamesTheirOwnLineWhereItIsNarrow) {
-  EXPECT_THAT(shown(only(contention()), 80), HasSubstr(
-                                                 "│          ▄█        ▁│\n"
-                                                 "      flock /var/lock/orders.lock\n"
-                                                 "      longest: worker-a, 2 given up, 57 tries failed\n"));
+  EXPECT_THAT(shown(only(contention()), 80), HasSubstr("│          ▄█        ▁│\n"
+                                                       "      flock /var/lock/orders.lock\n"
+                                                       "      longest: worker-a, 2 given up, 57 tries failed\n"));
 }
 
 TEST(TextContention, HasRemarksBesideTheNameWhereItIsWide) {
@@ -113,7 +112,8 @@ TEST(TextContention, CountsWhatIsNotShown) {
 }
 
 TEST(TextContention, SaysWhatCountingCost) {
-  EXPECT_THAT(shown(only(contention()), 120), HasSubstr("counting took 2.6ms in 5300 runs of BPF programs, 0.03% of one CPU"));
+  EXPECT_THAT(shown(only(contention()), 120),
+              HasSubstr("counting took 2.6ms in 5300 runs of BPF programs, 0.03% of one CPU"));
   ContentionDescription unaccounted = contention();
   unaccounted.hooks = {{"on_switch", {.runs = 5, .run_ns = 0}}};
   EXPECT_THAT(shown(only(unaccounted), 120), Not(HasSubstr("counting took")));
@@ -188,7 +188,8 @@ TEST(TextHijack, OneTryOfOneNamelessProcess) {
   FindingDescription finding = hijack();
   finding.failing = {failing("", 9, 1, 5, 5)};
   finding.failing[0].process.unit.reset();
-  EXPECT_THAT(shown(only(finding), 100), HasSubstr("  1 process failed once since 12:00:05 UTC:\n    (no name)  pid 9  root\n"));
+  EXPECT_THAT(shown(only(finding), 100),
+              HasSubstr("  1 process failed once since 12:00:05 UTC:\n    (no name)  pid 9  root\n"));
   finding.failing[0].first.reset();
   finding.failing[0].last.reset();
   EXPECT_THAT(shown(only(finding), 100), HasSubstr("  1 process failed once:\n"));

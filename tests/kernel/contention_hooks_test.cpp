@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the contention source does besides counting waits and file locks: hooks on request, other PID namespaces, tables
+// that are full, and kernels whose storage must be made ahead.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <ctime>
+
+#include "tests/kernel/contention_stage.h"
+#include "tests/support/command.h"
+
+namespace lockscope::test {
+namespace {
+
+// Futex waits of 1 ms, each on another word; all time out.
+bool wait_on_words(int words) {
+  std::vector<std::atomic<int>> memory(static_cast<std::size_t>(words));
+  for (auto& word : memory) {
+    const timespec soon{0, 1'000'000};
+    if (::syscall(SYS_futex, &word, 128, 0, &soon, nullptr, 0) == 0 || errno != ETIMEDOUT) return false;
+  }
+  return true;
+}
+
+TEST(ContentionHooks, EveryHookSaysWhatItGivesAndWhatItCosts) {
+  ContentionSettings settings;
+  settings.writes = settings.failed_creates = settings.account = true;
+  const auto source = open_source(settings);
+  EXPECT_EQ(source->hooks().size(), 6u);
+  for (const auto& hook : source->hooks()) EXPECT_FALSE(hook.gives.empty()) << hook.name;
+  Actress actress([] { return wait_on_words(5); });
+  ASSERT_TRUE(actress.finish());
+  const auto window = source->collect();
+  ASSERT_TRUE(window.has_value());
+  ASSERT_TRUE(window->hooks.contains("contention_switch"));
+  EXPECT_GT(window->hooks.at("contention_switch").runs, 0u);
+  EXPECT_GT(window->hooks.at("contention_switch").run_ns, 0u);
+}
+
+TEST(ContentionHooks, NotAskedForIsNotAttached) {
+  const auto source = open_source();
+  EXPECT_EQ(source->hooks().size(), 4u);
+  const TemporaryFolder folder;
+  Actress actress([&] {
+    const std::string path = folder.path() + "/lock";
+    const int fd = ::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600);
+    return ::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600) < 0 && ::write(fd, "x", 1) == 1;
+  });
+  ASSERT_TRUE(actress.finish());
+  const auto window = source->collect();
+  ASSERT_TRUE(window.has_value());
+  EXPECT_TRUE(window->failed_creates.empty());
+  EXPECT_TRUE(window->writes.empty());
+}
+
+TEST(ContentionHooks, StorageMadeAheadCountsTheSame) {
+  ContentionSettings settings;
+  settings.prepare_threads = true;
+  // One from before the start, and one from after it.
+  int go[2];
+  ASSERT_EQ(::pipe(go), 0);
+  Actress before([&] {
+    char byte = 0;
+    return ::read(go[0], &byte, 1) == 1 && wait_on_words(7);
+  });
+  const auto source = open_source(settings);
+  EXPECT_EQ(source->hooks().size(), 5u);
+  ASSERT_EQ(::write(go[1], "x", 1), 1);
+  Actress after([] { return wait_on_words(9); });
+  const pid_t pids[] = {before.pid(), after.pid()};
+  ASSERT_TRUE(before.finish());
+  ASSERT_TRUE(after.finish());
+  const auto window = source->collect();
+  ASSERT_TRUE(window.has_value());
+  Sum old, fresh;
+  old.add(*window, pids[0]);
+  fresh.add(*window, pids[1]);
+  EXPECT_EQ(old.waits.abandoned, 7u);
+  EXPECT_EQ(fresh.waits.abandoned, 9u);
+  EXPECT_EQ(fresh.words, 9u);
+  ::close(go[0]);
+  ::close(go[1]);
+}
+
+TEST(ContentionHooks, FullWaitTableLosesByNumber) {
+  constexpr int kWords = 150;
+  ContentionSettings settings;
+  settings.table_entries = 16;
+  const auto source = open_source(settings);
+  Actress ordinary([] { return wait_on_words(kWords); }, 54321);
+  const pid_t pid = ordinary.pid();
+  ASSERT_TRUE(ordinary.finish());
+  const auto window = source->collect();
+  ASSERT_TRUE(window.has_value());
+  Sum sum;
+  sum.add(*window, pid);
+  EXPECT_EQ(sum.waits.count() + lost(*window, "wait table full (ordinary users)"), static_cast<std::uint64_t>(kWords));
+  EXPECT_GT(sum.words, 0u);
+  EXPECT_LE(sum.words, settings.table_entries);
+}
+
+TEST(ContentionHooks, FailedCreatesAreCountedByPath) {
+  constexpr int kTries = 23;
+  ContentionSettings settings;
+  settings.failed_creates = true;
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/program.lock";
+  const auto source = open_source(settings);
+  Actress actress([&] {
+    ::close(::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600));
+    int failed = 0;
+    for (int i = 0; i < kTries; ++i) failed += ::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600) < 0;
+    // What else fails with EEXIST, and what does not fail.
+    failed += ::mkdir(path.c_str(), 0700) != 0;
+    ::close(::open(path.c_str(), O_CREAT | O_RDWR, 0600));
+    return failed == kTries + 1;
+  });
+  const pid_t pid = actress.pid();
+  ASSERT_TRUE(actress.finish());
+  const auto window = source->collect();
+  ASSERT_TRUE(window.has_value());
+  std::vector<FailedCreate> found;
+  for (const FailedCreate& f : window->failed_creates) {
+    if (f.actor.pid == pid) found.push_back(f);
+  }
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].path, path);
+  EXPECT_EQ(found[0].tries, static_cast<std::uint64_t>(kTries));
+  EXPECT_GE(found[0].first_ns, window->begin_ns);
+  EXPECT_GE(found[0].last_ns, found[0].first_ns);
+}
+
+TEST(ContentionHooks, WritesAgainstALock) {
+  ContentionSettings settings;
+  settings.writes = true;
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/file", free_path = folder.path() + "/free";
+  const int fd = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  ::close(::open(free_path.c_str(), O_CREAT | O_RDWR, 0600));
+  const auto source = open_source(settings);
+  // Every truncation to another size makes the inode dirty.
+  const auto truncate = [](const std::string& which, int times) {
+    for (int i = 0; i < times; ++i) {
+      if (::truncate(which.c_str(), 100 + i) != 0) return false;
+    }
+    return true;
+  };
+  ASSERT_EQ(::flock(fd, LOCK_EX), 0);
+  ASSERT_TRUE(truncate(path, 3)) << "by who holds the lock: not against anybody";
+  Actress against([&] { return truncate(path, 5) && truncate(free_path, 5); });
+  const pid_t pid = against.pid();
+  ASSERT_TRUE(against.finish());
+  ASSERT_EQ(::flock(fd, LOCK_UN), 0);
+  Actress later([&] { return truncate(path, 5); });
+  const pid_t later_pid = later.pid();
+  ASSERT_TRUE(later.finish());
+  ::close(fd);
+  const auto window = source->collect();
+  ASSERT_TRUE(window.has_value());
+  const auto of = [&](pid_t who) { return std::ranges::count(window->writes, who, [](const auto& w) { return w.actor.pid; }); };
+  EXPECT_EQ(of(::getpid()), 0);
+  EXPECT_EQ(of(later_pid), 0);
+  ASSERT_EQ(of(pid), 1);
+  const auto it = std::ranges::find(window->writes, pid, [](const auto& w) { return w.actor.pid; });
+  EXPECT_GE(it->writes, 5u);
+  EXPECT_EQ(it->against_flock, it->writes);
+  EXPECT_EQ(it->against_posix, 0u);
+  EXPECT_EQ(it->locker, ::getpid());
+}
+
+// Read from within a PID namespace: its own numbers; who is outside is lost, not misnamed.
+TEST(ContentionHooks, ReaderInAnotherPidNamespace) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/file";
+  ::close(::open(path.c_str(), O_CREAT | O_RDWR, 0600));
+  const auto use = [&] {
+    const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    for (int i = 0; i < 11; ++i) {
+      if (::flock(fd, LOCK_SH) != 0) return false;
+    }
+    return wait_on_words(4);
+  };
+  int turn[2], reply[2];
+  ASSERT_EQ(::pipe(turn), 0);
+  ASSERT_EQ(::pipe(reply), 0);
+  Actress outer([&] {
+    if (::unshare(CLONE_NEWPID) != 0) return false;
+    Actress reader([&] {
+      const auto source = open_source();
+      Actress inside(use);
+      const pid_t pid = inside.pid();
+      if (pid > 10 || !inside.finish()) return false;
+      char byte = 'x';
+      if (::write(reply[1], &byte, 1) != 1 || ::read(turn[0], &byte, 1) != 1) return false;
+      const auto window = source->collect();
+      if (!window) return false;
+      Sum sum;
+      sum.add(*window, pid);
+      bool only_own = true;
+      for (const FileLockUse& u : window->file_locks) only_own = only_own && u.actor.pid <= 10 && u.actor.pid > 0;
+      return sum.uses.granted_shared == 11 && sum.waits.abandoned == 4 && only_own &&
+             lost(*window, "outside the PID namespace") >= 15;
+    });
+    return reader.finish();
+  });
+  char byte = 0;
+  ASSERT_EQ(::read(reply[0], &byte, 1), 1);
+  Actress outside(use);
+  EXPECT_TRUE(outside.finish());
+  ASSERT_EQ(::write(turn[1], "x", 1), 1);
+  EXPECT_TRUE(outer.finish());
+  for (const int fd : {turn[0], turn[1], reply[0], reply[1]}) ::close(fd);
+}
+
+}  // namespace
+}  // namespace lockscope::test
