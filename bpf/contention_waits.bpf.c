@@ -65,7 +65,16 @@ static __always_inline bool is_private(__u64 call, struct pt_regs *regs)
 	return call != NR_futex_waitv && regs->si & PRIVATE;
 }
 
-static __always_inline void word_wait_begins(struct task_struct *task, struct pt_regs *regs, struct waiting *w)
+/* One reading of the clock serves a whole switch: it costs more than all the questions. */
+static __always_inline __u64 time_of(__u64 *now)
+{
+	if (!*now)
+		*now = bpf_ktime_get_ns();
+	return *now;
+}
+
+static __always_inline void word_wait_begins(struct task_struct *task, struct pt_regs *regs, struct waiting *w,
+					     __u64 *now)
 {
 	__u64 call = regs->orig_ax, op = regs->si, word = regs->di, timeout = 0;
 	__u32 flags = 0;
@@ -90,12 +99,12 @@ static __always_inline void word_wait_begins(struct task_struct *task, struct pt
 	}
 	w->where = word;
 	w->kind = is_private(call, regs) ? LS_WAITS_PRIVATE_WORD : LS_WAITS_WORD;
-	w->word_ns = bpf_ktime_get_ns();
+	w->word_ns = time_of(now);
 	if (call != NR_futex_waitv)
 		note_first_wait(task, regs, word, timeout, flags, stack);
 }
 
-static __always_inline void switched_out(struct task_struct *task)
+static __always_inline void switched_out(struct task_struct *task, __u64 *now)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	enum family family = family_of(regs->orig_ax);
@@ -126,13 +135,13 @@ static __always_inline void switched_out(struct task_struct *task)
 	if (family == SYSV) {
 		w->where = (__u32)regs->di;
 		w->kind = LS_WAITS_SYSV;
-		w->word_ns = bpf_ktime_get_ns();
+		w->word_ns = time_of(now);
 	} else {
-		word_wait_begins(task, regs, w);
+		word_wait_begins(task, regs, w, now);
 	}
 }
 
-static __always_inline void switched_in(struct task_struct *task)
+static __always_inline void switched_in(struct task_struct *task, __u64 *clock)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	enum family family = family_of(regs->orig_ax);
@@ -144,7 +153,7 @@ static __always_inline void switched_in(struct task_struct *task)
 	w = bpf_task_storage_get(&waiting_threads, task, NULL, 0);
 	if (!w || !(family == FILE_LOCK ? w->file_ns : w->word_ns))
 		return;
-	now = bpf_ktime_get_ns();
+	now = time_of(clock);
 	w->run_queue_ns = now - w->woken_ns;
 	if (family == FILE_LOCK) {
 		w->seen_ns = now;
@@ -163,11 +172,13 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(contention_switch, bool preempt, struct task_struct *prev, struct task_struct *next,
 	     unsigned int prev_state)
 {
+	__u64 now = 0;
+
 	(void)ctx;
 	if (!preempt && prev_state & TASK_INTERRUPTIBLE && !(prev->flags & PF_KTHREAD))
-		switched_out(prev);
+		switched_out(prev, &now);
 	if (!(next->flags & PF_KTHREAD))
-		switched_in(next);
+		switched_in(next, &now);
 	return 0;
 }
 

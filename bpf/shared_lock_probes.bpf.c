@@ -38,8 +38,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, LS_SHARED_TARGETS);
 	__type(key, __u32);
-	__type(value, __u32);
-} entries SEC(".maps");
+	__type(value, struct ls_shared_load);
+} loads SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -71,11 +71,18 @@ static __always_inline bool enter(__u64 cookie, __u64 address, __u64 frame)
 	struct ls_shared_target *t = bpf_map_lookup_elem(&targets, &target);
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 caller = 0;
+	struct ls_shared_load *load;
 	struct calls *own;
 	struct call *c = NULL;
 
-	if (!t || !holds(t->range, t->ranges, LS_SHARED_RANGES, address))
+	if (!t)
 		return false;
+	if (!holds(t->range, t->ranges, LS_SHARED_RANGES, address)) {
+		load = bpf_map_lookup_elem(&loads, &target);
+		if (load)
+			__sync_fetch_and_add(&load->private_calls, 1);
+		return false;
+	}
 	/* musl's timed functions call the trying ones: one call of the program, counted once. */
 	bpf_probe_read_user(&caller, sizeof(caller), (void *)frame);
 	if (holds(t->body, t->bodies, LS_SHARED_BODIES, caller))
@@ -107,17 +114,18 @@ static __always_inline bool enter(__u64 cookie, __u64 address, __u64 frame)
 static __always_inline struct ls_shared_use *use_of(const struct ls_shared_key *key)
 {
 	struct ls_shared_use *use = bpf_map_lookup_elem(&uses, key), fresh = {};
-	__u32 target = key->target, *count;
+	struct ls_shared_load *load;
+	__u32 target = key->target;
 
 	if (use)
 		return use;
-	count = bpf_map_lookup_elem(&entries, &target);
-	if (!count)
+	load = bpf_map_lookup_elem(&loads, &target);
+	if (!load)
 		return NULL;
-	if (__sync_fetch_and_add(count, 1) < LS_SHARED_USES &&
+	if (__sync_fetch_and_add(&load->entries, 1) < LS_SHARED_USES &&
 	    !bpf_map_update_elem(&uses, key, &fresh, BPF_NOEXIST_))
 		return bpf_map_lookup_elem(&uses, key);
-	__sync_fetch_and_add(count, -1);
+	__sync_fetch_and_add(&load->entries, -1);
 	return bpf_map_lookup_elem(&uses, key); /* another thread may have been first */
 }
 

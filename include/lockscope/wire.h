@@ -277,6 +277,12 @@ struct ls_shared_key {
 	__u16 semaphore;
 };
 
+struct ls_shared_load {
+	__u64 private_calls; /* on locks outside of the shared ranges: seen in vain */
+	__u32 entries;       /* in the table of counts */
+	__u32 pad;
+};
+
 struct ls_shared_use {  /* counts only ever grow; the reader takes differences */
 	__u64 acquired, released, failed;
 	__u64 last_acquired_ns, last_released_ns;

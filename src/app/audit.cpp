@@ -2,6 +2,8 @@
 // `lockscope audit`: one look at all locks in use, judged by who could take them.
 #include <unistd.h>
 
+#include <iostream>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -35,6 +37,20 @@ Judgement judge_places(Sample look, const Thresholds& thresholds, FactsProvider&
   return result;
 }
 
+std::string summary(const Judgement& judgement) {
+  std::set<FileId> files;
+  for (const FileLock& lock : judgement.now.raw.file_locks) files.insert(lock.file);
+  const std::size_t objects = judgement.facts.shared_memory.size();
+  const std::size_t exposed = judgement.findings.size();
+  const auto count = [](std::size_t number, const char* one, const char* many) {
+    return std::to_string(number) + " " + (number == 1 ? one : many);
+  };
+  return "Looked at " + count(files.size(), "locked file", "locked files") + " and at " +
+         count(objects, "object", "objects") + " of shared memory: " +
+         (exposed == 0 ? "none that a more trusted process relies on is open to others."
+                       : count(exposed, "is", "are") + " open to others.");
+}
+
 }  // namespace
 
 Result<int> run_audit(const AuditOptions& options) {
@@ -66,7 +82,17 @@ Result<int> run_audit(const AuditOptions& options) {
   report.host = host_description();
   report.notes = chosen->notes;
   for (const std::string& note : report.notes) say("note: ", note);
-  return write_report(report, options.common, false);
+
+  // The rest of a text report is about waits.
+  CommonOptions how = options.common;
+  how.quiet = how.quiet || !how.json;
+  const int status = write_report(report, how, false);
+  if (status != 3 && !options.common.json && !options.common.quiet) {
+    std::cout << summary(judgement) << '\n';
+    std::cout.flush();
+    if (!std::cout) return 3;
+  }
+  return status;
 }
 
 }  // namespace lockscope

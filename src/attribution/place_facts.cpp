@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "attribution/place_facts.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 
@@ -16,6 +17,8 @@ constexpr std::size_t kMountsLimit = 16 << 20;  // bytes of one mountinfo
 constexpr std::size_t kNamespaces = 256;
 constexpr int kCandidates = 16;  // mounts on the host that may show a file
 constexpr std::string_view kDeleted = " (deleted)";
+constexpr std::string_view kShm = "/dev/shm/";
+constexpr std::size_t kShmNames = 65536;
 
 MountTable read_mounts(const ProcDirectory& process) {
   std::string text;
@@ -28,6 +31,19 @@ std::string joined(const std::string& folder, std::string_view rest) {
   while (rest.starts_with('/')) rest.remove_prefix(1);
   if (rest.empty()) return folder;
   return folder == "/" ? fmt::format("/{}", rest) : fmt::format("{}/{}", folder, rest);
+}
+
+std::map<std::uint64_t, std::string> names_in(const char* folder) {
+  std::map<std::uint64_t, std::string> names;
+  DIR* const entries = ::opendir(folder);
+  if (entries == nullptr) return names;
+  while (names.size() < kShmNames) {
+    const dirent* const entry = ::readdir(entries);
+    if (entry == nullptr) break;
+    names.emplace(entry->d_ino, entry->d_name);
+  }
+  ::closedir(entries);
+  return names;
 }
 
 std::optional<PlaceFacts> confirmed(std::optional<WalkedPlace> walked, const FileId& id, const MountTable& mounts) {
@@ -44,6 +60,7 @@ PlaceFinder::PlaceFinder(const std::string& proc)
 
 void PlaceFinder::begin_tick() {
   host_mounts_.reset();
+  shm_names_.reset();
   mounts_.clear();
 }
 
@@ -111,6 +128,14 @@ std::optional<PlaceFacts> PlaceFinder::of_name(const ProcDirectory& process, con
   return std::move(walked->facts);
 }
 
+std::optional<PlaceFacts> PlaceFinder::renamed_in_shm(const FileId& id) {
+  if (!shm_names_) shm_names_ = names_in("/dev/shm");
+  const auto name = shm_names_->find(id.ino);
+  if (name == shm_names_->end()) return std::nullopt;
+  const std::string path = fmt::format("{}{}", kShm, name->second);
+  return confirmed(walk_place(root_.get(), path, host_mounts(), Links::refuse), id, host_mounts());
+}
+
 std::optional<PlaceFacts> PlaceFinder::seen_from_host(const std::string& path, const Mount& mount, const FileId& id) {
   const char* const rest = below(path, mount.point);
   if (rest == nullptr) return std::nullopt;
@@ -145,6 +170,9 @@ std::optional<PlaceFacts> PlaceFinder::locate(const ProcDirectory& process, cons
       place = confirmed(walk_place(root.get(), path, mounts, Links::refuse), id, mounts);
       if (place) place->own_namespace = true;
     }
+  }
+  if (!place && path.starts_with(kShm) && path.ends_with(kDeleted)) {
+    if (auto found = renamed_in_shm(id)) return found;
   }
   if (!place && path.ends_with(kDeleted)) {
     place.emplace();

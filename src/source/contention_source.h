@@ -26,7 +26,7 @@ struct ContentionSettings {
   // Entries of each table; there are two of each kind for the host's own accounts and two for ordinary users. About
   // 500 bytes each in all tables together, taken at the start.
   std::size_t table_entries = 16384;
-  std::size_t buffer_bytes = std::size_t{1} << 20;  // of each of two buffers; a power of two, at least a page
+  std::size_t buffer_bytes = std::size_t{2} << 20;  // of each of two buffers; a power of two, at least a page
 };
 
 class BpfContentionSource final : public ContentionSource {

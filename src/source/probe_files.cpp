@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace lockscope {
 namespace {
 
@@ -77,6 +79,15 @@ std::vector<ProbeFile> ProbeFiles::of(pid_t pid) {
   return files;
 }
 
+// A program linked statically carries pthread_cancel if it calls it. Without symbols nothing says so.
+bool ProbeFiles::static_program_may_cancel(pid_t pid) {
+  const UniqueFd program(::openat(proc_, fmt::format("{}/exe", pid).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!program) return true;
+  const auto functions = read_functions(program.get(), SymbolTable::full, {"sem_wait", "pthread_cancel"});
+  return functions.empty() ||
+         std::ranges::any_of(functions, [](const NamedFunction& function) { return function.name == 1; });
+}
+
 bool ProbeFiles::may_cancel_threads(pid_t pid) {
   const auto maps = ProcessMaps::read(reader_, proc_, fmt::format("{}/maps", pid).c_str());
   if (!maps) return true;
@@ -97,7 +108,7 @@ bool ProbeFiles::may_cancel_threads(pid_t pid) {
     }
     if (known->second) return true;
   }
-  return !dynamic;  // nothing says what a program linked statically calls
+  return !dynamic && static_program_may_cancel(pid);
 }
 
 }  // namespace lockscope

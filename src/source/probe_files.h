@@ -46,6 +46,7 @@ class ProbeFiles {
   };
   [[nodiscard]] static Content content_of(const MappedFile& file);
   [[nodiscard]] const std::optional<ProbeSites>& sites_in(const MappedFile& file, SymbolTable table);
+  [[nodiscard]] bool static_program_may_cancel(pid_t pid);
   void add(std::vector<ProbeFile>& files, MappedFile file, const MappedRange& code, SymbolTable table);
 
   int proc_;

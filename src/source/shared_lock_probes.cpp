@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "source/shared_lock_probes.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <pthread.h>
@@ -17,47 +15,17 @@
 #include <set>
 #include <tuple>
 
-#include "shared_lock_probes.skel.h"
 #include "source/clocks.h"
 #include "source/probe_files.h"
-#include "source/shared_memory_scan.h"
-#include "source/uprobe_link.h"
+#include "source/probe_trial.h"
+#include "source/shared_lock_programs.h"
 
 namespace lockscope {
 namespace {
 
-using Kind = UprobeLink::Kind;
-using At = UprobeLink::At;
-
+// Calls a second on private locks, each 1.5 to 2 us: a process that makes more is not worth what it pays.
+constexpr std::uint64_t kPrivateCallsPerSecond = 20'000;
 constexpr std::uint64_t kLinger = 30'000'000'000;  // partners come and go: attaching again costs more than waiting
-
-struct Deleter {
-  void operator()(shared_lock_probes* object) const { shared_lock_probes__destroy(object); }
-};
-using Skeleton = std::unique_ptr<shared_lock_probes, Deleter>;
-
-// Loads the programs for links of this kind. Nothing: errno says why.
-Skeleton load(Kind kind) {
-  Skeleton skeleton(shared_lock_probes__open());
-  if (!skeleton) return nullptr;
-  const bool session = kind == Kind::session;
-  auto& programs = skeleton->progs;
-  bpf_program__set_autoload(programs.session, session);
-  bpf_program__set_autoload(programs.on_entry, !session);
-  bpf_program__set_autoload(programs.on_return, !session);
-  for (bpf_program* program : {programs.session, programs.on_entry, programs.on_return}) {
-    bpf_program__set_expected_attach_type(program, static_cast<bpf_attach_type>(kind));
-  }
-  if (shared_lock_probes__load(skeleton.get()) != 0) return nullptr;
-  const int program = bpf_program__fd(session ? programs.session : programs.on_entry);
-  if (!UprobeLink::supported(program, kind)) {
-    errno = EOPNOTSUPP;
-    return nullptr;
-  }
-  return skeleton;
-}
-
-int silent(libbpf_print_level, const char*, va_list) { return 0; }
 
 // Keys have no order of their own: C.
 struct KeyOrder {
@@ -116,35 +84,38 @@ struct SharedLockProbes::Parts {
     std::vector<FileSpan> bodies;
     std::vector<UprobeLink> links;
     bool waits_probed = false;
+    std::uint64_t private_calls = 0;
     std::uint64_t shared_ns = 0;  // when it was last seen to share
     bool ended = false;           // to be let go after the next collect
     bool collected = false;
     std::future<void> closing;
   };
-  using Counted = std::vector<std::pair<ls_shared_key, ls_shared_use>>;
+  using Counted = SharedLockPrograms::Counted;
 
   UniqueFd proc;
-  Skeleton bpf;
-  Kind kind = Kind::session;
+  std::unique_ptr<SharedLockPrograms> programs;
+  FileReader reader;
   SharedMemoryScan scan;
   ProbeFiles files;
   std::array<std::unique_ptr<Target>, kMaxTargets> targets;  // the place is the target's number in the kernel
+  std::optional<bool> filtered_survive;                      // asked when the first one is met
   std::size_t turn = 0;                                      // the next target to be asked whether it cancels threads
   std::set<ProcessImage> refused;                            // counted as lost, not to be tried again
   std::set<ProcessImage> crowded_out;
   std::map<ls_shared_key, ls_shared_use, KeyOrder> before;  // as of the last collect
   std::vector<SharedLockUse> left_over;                     // counted between a target's last collect and its end
   std::uint64_t window_began_ns = 0;
-  std::uint64_t lost_uses = 0;
-  std::uint64_t lost_calls = 0;
+  SharedLockPrograms::Lost lost_in_kernel;
   std::map<std::string, std::uint64_t> lost;
 
   void follow(const RawSample& look);
   void check_one();
+  void check_price(std::size_t number, std::uint64_t now_ns);
   void attach_new(std::uint64_t now_ns);
+  [[nodiscard]] bool has_call_filter(pid_t pid);
   [[nodiscard]] bool make_room(const Sharer& sharer);
   [[nodiscard]] bool attach(std::size_t number, Target& target);
-  void tell_ranges(std::size_t number, const Target& target);
+  void tell(std::size_t number, const Target& target);
   void release(std::size_t number);
   [[nodiscard]] Counted read_counts();
   void take(const Counted& counted, std::size_t number, std::vector<SharedLockUse>& into);
@@ -162,21 +133,9 @@ Result<std::unique_ptr<SharedLockProbes>> SharedLockProbes::create(bool sessions
   UniqueFd proc(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!proc) return fail(ErrorKind::unsupported, "cannot open /proc", std::strerror(errno));
   auto parts = std::make_unique<Parts>(std::move(proc));
-  libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-  const auto previous = libbpf_set_print(silent);  // that a kernel lacks this is nothing to warn of
-  for (const Kind kind : {Kind::session, Kind::multi}) {
-    if (kind == Kind::session && !sessions) continue;
-    parts->kind = kind;
-    parts->bpf = load(kind);
-    if (parts->bpf) break;
-  }
-  const int error = errno;
-  libbpf_set_print(previous);
-  if (!parts->bpf) {
-    const bool forbidden = error == EPERM || error == EACCES;
-    return fail(ErrorKind::unsupported, "cannot probe locks in shared memory", std::strerror(error),
-                forbidden ? "needs CAP_BPF and CAP_PERFMON, or root" : "needs uprobe_multi links, Linux 6.6 or later");
-  }
+  auto programs = SharedLockPrograms::create(sessions);
+  if (!programs) return std::unexpected(programs.error());
+  parts->programs = *std::move(programs);
   parts->window_began_ns = clock_ns(CLOCK_BOOTTIME);
   return std::unique_ptr<SharedLockProbes>(new SharedLockProbes(std::move(parts)));
 }
@@ -190,13 +149,14 @@ void SharedLockProbes::update(const RawSample& look) {
 
 void SharedLockProbes::collect(std::vector<SharedLockUse>& into, std::map<std::string, std::uint64_t>& lost) {
   Parts& parts = *parts_;
-  ++parts.bpf->bss->window;
+  parts.programs->begin_window();
   const std::uint64_t now = clock_ns(CLOCK_BOOTTIME);
   std::vector<SharedLockUse> uses = std::exchange(parts.left_over, {});
   const Parts::Counted counted = parts.read_counts();
   for (std::size_t number = 0; number < parts.targets.size(); ++number) {
     if (!parts.targets[number]) continue;
     parts.take(counted, number, uses);
+    parts.check_price(number, now);
     if (parts.targets[number]->ended) parts.targets[number]->collected = true;
   }
   parts.window_began_ns = now;
@@ -210,12 +170,13 @@ void SharedLockProbes::collect(std::vector<SharedLockUse>& into, std::map<std::s
       into.push_back(std::move(use));
     }
   }
-  const auto add_lost = [&lost](const char* cause, std::uint64_t total, std::uint64_t& before) {
+  const auto add_lost = [&lost](const char* cause, std::uint64_t total, std::uint64_t before) {
     if (total != before) lost[cause] += total - before;
-    before = total;
   };
-  add_lost("shared-memory lock calls of too many locks", parts.bpf->bss->lost_uses, parts.lost_uses);
-  add_lost("shared-memory lock calls inside others", parts.bpf->bss->lost_calls, parts.lost_calls);
+  const SharedLockPrograms::Lost in_kernel = parts.programs->lost();
+  add_lost("shared-memory lock calls of too many locks", in_kernel.uses, parts.lost_in_kernel.uses);
+  add_lost("shared-memory lock calls inside others", in_kernel.calls, parts.lost_in_kernel.calls);
+  parts.lost_in_kernel = in_kernel;
   for (const auto& [cause, count] : std::exchange(parts.lost, {})) lost[cause] += count;
   for (const auto& [cause, count] : parts.scan.take_lost()) lost[cause] += count;
 }
@@ -240,7 +201,7 @@ void SharedLockProbes::Parts::follow(const RawSample& look) {
       target.other_user = sharer->other_user;
       if (sharer->ranges != target.ranges) {
         target.ranges = sharer->ranges;
-        tell_ranges(number, target);
+        tell(number, target);
       }
     } else {
       const auto thread = std::ranges::lower_bound(look.threads, target.process.pid, {}, &Thread::pid);
@@ -256,6 +217,18 @@ void SharedLockProbes::Parts::follow(const RawSample& look) {
       release(number);
     }
   }
+}
+
+void SharedLockProbes::Parts::check_price(std::size_t number, std::uint64_t now_ns) {
+  constexpr std::uint64_t kSecond = 1'000'000'000;
+  Target& target = *targets[number];
+  const std::uint64_t calls = programs->private_calls(number);
+  const std::uint64_t grown = calls - std::exchange(target.private_calls, calls);
+  const std::uint64_t elapsed = std::max(now_ns - window_began_ns, kSecond / 10);
+  if (target.ended || grown < kPrivateCallsPerSecond || grown * kSecond / elapsed < kPrivateCallsPerSecond) return;
+  ++lost["process with too many private lock calls to be probed"];
+  target.ended = true;
+  refused.insert(target.process);
 }
 
 // A library that was loaded since may cancel threads.
@@ -298,8 +271,6 @@ void SharedLockProbes::Parts::attach_new(std::uint64_t now_ns) {
       *free = std::move(target);
     } else {
       refused.insert(sharer->process);
-      target->links.clear();
-      forget(read_counts(), static_cast<std::size_t>(free - targets.begin()));
     }
   }
 }
@@ -313,6 +284,12 @@ bool SharedLockProbes::Parts::make_room(const Sharer& sharer) {
   return true;
 }
 
+bool SharedLockProbes::Parts::has_call_filter(pid_t pid) {
+  // The kernel escapes newlines in the name: a line begins only where it says.
+  const auto status = reader.read(proc.get(), fmt::format("{}/status", pid).c_str());
+  return !status || status->find("\nSeccomp:\t0\n") == std::string_view::npos;
+}
+
 bool SharedLockProbes::Parts::attach(std::size_t number, Target& target) {
   const pid_t pid = target.process.pid;
   const std::vector<ProbeFile> found = files.of(pid);
@@ -321,50 +298,28 @@ bool SharedLockProbes::Parts::attach(std::size_t number, Target& target) {
     return false;
   }
   for (const ProbeFile& file : found) target.bodies.insert(target.bodies.end(), file.bodies.begin(), file.bodies.end());
-  const bool cancels = files.may_cancel_threads(pid);
-  if (cancels) ++lost["process that cancels threads: its semaphore waits"];
-  target.waits_probed = !cancels;
-  tell_ranges(number, target);
-  for (const ProbeFile& file : found) {
-    std::vector<std::uint64_t> offsets;
-    std::vector<std::uint64_t> cookies;
-    for (const ProbeSite& site : file.sites) {
-      if (cancels && (site.call == LS_CALL_SEM_WAIT || site.call == LS_CALL_SEM_TIMED)) continue;
-      offsets.push_back(site.offset);
-      cookies.push_back(number | static_cast<std::uint64_t>(site.call) << LS_SHARED_COOKIE_CALL);
-    }
-    const UprobeLink::Place place{fmt::format("/proc/self/fd/{}", file.fd.get()), offsets, cookies, pid};
-    std::vector<std::pair<int, At>> programs{{bpf_program__fd(bpf->progs.session), At::entry}};
-    if (kind == Kind::multi) {
-      programs = {{bpf_program__fd(bpf->progs.on_return), At::returning},
-                  {bpf_program__fd(bpf->progs.on_entry), At::entry}};
-    }
-    for (const auto& [program, at] : programs) {
-      auto link = UprobeLink::attach(program, kind, at, place);
-      if (!link) {
-        ++lost["shared-memory lock not probed: " + link.error().why];
-        return false;
-      }
-      target.links.push_back(std::move(*link));
+  if (has_call_filter(pid)) {
+    if (!filtered_survive) filtered_survive = filtered_process_survives(*programs, files, number);
+    if (!*filtered_survive) {
+      ++lost["process with a system-call filter: not to be probed on this kernel"];
+      return false;
     }
   }
+  target.waits_probed = !files.may_cancel_threads(pid);
+  if (!target.waits_probed) ++lost["process that cancels threads: its semaphore waits"];
+  tell(number, target);
+  auto links = programs->attach(number, found, pid, target.waits_probed);
+  if (!links) {
+    ++lost["shared-memory lock not probed: " + links.error().why];
+    forget(read_counts(), number);
+    return false;
+  }
+  target.links = *std::move(links);
   return true;
 }
 
-void SharedLockProbes::Parts::tell_ranges(std::size_t number, const Target& target) {
-  ls_shared_target told{};
-  for (const SharedRange& range : target.ranges) {
-    if (told.ranges == LS_SHARED_RANGES) {
-      ++lost["process with too many shared mappings"];
-      break;
-    }
-    told.range[told.ranges++] = {range.start, range.end};
-  }
-  for (const FileSpan& body : target.bodies) {
-    if (told.bodies < LS_SHARED_BODIES) told.body[told.bodies++] = {body.start, body.end};
-  }
-  const auto key = static_cast<std::uint32_t>(number);
-  bpf_map_update_elem(bpf_map__fd(bpf->maps.targets), &key, &told, BPF_ANY);
+void SharedLockProbes::Parts::tell(std::size_t number, const Target& target) {
+  if (!programs->tell(number, target.ranges, target.bodies)) ++lost["process with too many shared mappings"];
 }
 
 // Its links are closed: no probe of it runs any more.
@@ -376,27 +331,10 @@ void SharedLockProbes::Parts::release(std::size_t number) {
 }
 
 SharedLockProbes::Parts::Counted SharedLockProbes::Parts::read_counts() {
-  constexpr std::uint32_t kMost = LS_SHARED_TARGETS * LS_SHARED_USES;
-  constexpr std::uint32_t kPiece = 1024;  // more than any bucket holds
-  std::vector<ls_shared_key> keys(kPiece);
-  std::vector<ls_shared_use> uses(kPiece);
-  Counted counted;
-  const int map = bpf_map__fd(bpf->maps.uses);
-  std::uint32_t position = 0;
-  bool first = true;
-  int failed = 0;
-  while (failed == 0 && counted.size() < kMost) {
-    std::uint32_t count = kPiece;
-    failed =
-        bpf_map_lookup_batch(map, first ? nullptr : &position, &position, keys.data(), uses.data(), &count, nullptr);
-    first = false;
-    if (failed != 0 && errno != ENOENT) {
-      ++lost["shared-memory lock counts not readable"];
-      break;
-    }
-    for (std::uint32_t i = 0; i < count; ++i) counted.emplace_back(keys[i], uses[i]);
-  }
-  return counted;
+  auto counted = programs->counts();
+  if (counted) return *std::move(counted);
+  ++lost["shared-memory lock counts not readable"];
+  return {};
 }
 
 void SharedLockProbes::Parts::take(const Counted& counted, std::size_t number, std::vector<SharedLockUse>& into) {
@@ -436,15 +374,8 @@ void SharedLockProbes::Parts::take(const Counted& counted, std::size_t number, s
 }
 
 void SharedLockProbes::Parts::forget(const Counted& counted, std::size_t number) {
-  const int map = bpf_map__fd(bpf->maps.uses);
-  for (const auto& [key, use] : counted) {
-    if (key.target != number) continue;
-    bpf_map_delete_elem(map, &key);
-    before.erase(key);
-  }
-  const auto key = static_cast<std::uint32_t>(number);
-  const std::uint32_t none = 0;
-  bpf_map_update_elem(bpf_map__fd(bpf->maps.entries), &key, &none, BPF_ANY);
+  programs->forget(counted, number);
+  std::erase_if(before, [number](const auto& entry) { return entry.first.target == number; });
 }
 
 }  // namespace lockscope

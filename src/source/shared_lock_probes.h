@@ -6,7 +6,7 @@
 // Blind spots: locks that are not the C library's; calls before the probes are attached (up to a tick after the memory
 // is shared); System V; a child of a probed process until the next look; a mutex's own lock and unlock, which need no
 // probe because it names its owner; sem_wait in programs that may cancel threads, whose stacks must stay as they are
-// (probe_files.h).
+// (probe_files.h); processes that call their private locks too often to be made to pay for it.
 //
 // Owns everything it attaches; nothing is pinned. Closed, it leaves the code of the watched as it was. For the live
 // ticks only, from one thread; short-lived threads of its own close what is not wanted any more. Needs CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE.

@@ -17,7 +17,7 @@ from harness import BINARY, HERE, Report, until
 from hijack import DISTANCES, OTHER_USER, STARVED, STRANGER, Hijacks, Pair
 
 FLOCKS = 1_000_000  # pairs, of each flooder
-WAITS = 60_000      # of each pair of threads
+WAITS = 60_000      # of each pair of threads, at most: a word that has changed meanwhile is not waited for
 MEMORY_LIMIT = 200 << 10  # KiB, of lockscope: what a host can spare, and far from what a table without bound would take
 
 
@@ -73,8 +73,9 @@ class Overload(Hijacks):
         self.assertLess(memory, MEMORY_LIMIT)
         contention = report.content["contention"]
         lost = report.content["coverage"].get("lost_events", {})
-        counted = contention["file_lock_operations"] + contention["waits"] + sum(lost.values())
-        self.assertGreaterEqual(counted, 2 * 2 * FLOCKS + 2 * WAITS, lost)
+        lost_operations = sum(count for cause, count in lost.items() if "file-lock" in cause)
+        self.assertGreaterEqual(contention["file_lock_operations"] + lost_operations, 2 * 2 * FLOCKS, lost)
+        self.assertGreater(contention["waits"], WAITS // 10)  # the others found the word changed and did not block
         print(f"\n  {contention['file_lock_operations']} file-lock operations, {contention['waits']} waits, lost {lost}, "
               f"{memory} KiB", flush=True)
 

@@ -21,6 +21,8 @@
 namespace lockscope::test {
 namespace {
 
+class ContentionFileLocksMore : public ContentionTest {};
+
 struct Locker {
   FileLockKind kind;
   const char* name;
@@ -61,7 +63,7 @@ class File {
   std::string path_;
 };
 
-class ContentionFileLocks : public testing::TestWithParam<Locker> {};
+class ContentionFileLocks : public ContentionTest, public testing::WithParamInterface<Locker> {};
 
 const FileLockUse* find_use(const ContentionWindow& window, pid_t pid, FileLockKind kind) {
   const auto it = std::ranges::find_if(
@@ -261,7 +263,7 @@ INSTANTIATE_TEST_SUITE_P(, ContentionFileLocks,
 constexpr Locker kFlock{FileLockKind::flock, "flock", SYS_flock};
 constexpr Locker kPosix{FileLockKind::posix, "posix", SYS_fcntl};
 
-TEST(ContentionFileLocksMore, DeadlockThatTheKernelRefuses) {
+TEST_F(ContentionFileLocksMore, DeadlockThatTheKernelRefuses) {
   const File first, second;
   const auto source = open_source();
   int go[2];
@@ -301,9 +303,9 @@ TEST(ContentionFileLocksMore, DeadlockThatTheKernelRefuses) {
 }
 
 // Windows are taken as fast as can be while threads lock and unlock: nothing is counted twice or not at all.
-TEST(ContentionFileLocksMore, WindowsAddUpExactlyUnderLoad) {
+TEST_F(ContentionFileLocksMore, WindowsAddUpExactlyUnderLoad) {
   constexpr int kThreads = 4;
-  const int pairs = number_from_environment("LOCKSCOPE_SLOW_HOST", 0) != 0 ? 3'000 : 40'000;
+  const int pairs = number_from_environment("LOCKSCOPE_SLOW_HOST", 0) != 0 ? 3'000 : 120'000;
   const File file;
   const auto source = open_source();
   Actress actress([&] {
@@ -349,7 +351,7 @@ TEST(ContentionFileLocksMore, WindowsAddUpExactlyUnderLoad) {
 }
 
 // What does not fit is lost, by number; and an ordinary user takes no place from the host's own.
-TEST(ContentionFileLocksMore, FullTableLosesByNumber) {
+TEST_F(ContentionFileLocksMore, FullTableLosesByNumber) {
   constexpr int kFiles = 200;
   constexpr uid_t kOrdinary = 54321;
   ContentionSettings settings;

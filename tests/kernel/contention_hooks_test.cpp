@@ -20,6 +20,8 @@
 namespace lockscope::test {
 namespace {
 
+class ContentionHooks : public ContentionTest {};
+
 // Futex waits of 1 ms, each on another word; all time out.
 bool wait_on_words(int words) {
   std::vector<std::atomic<int>> memory(static_cast<std::size_t>(words));
@@ -30,7 +32,7 @@ bool wait_on_words(int words) {
   return true;
 }
 
-TEST(ContentionHooks, EveryHookSaysWhatItGivesAndWhatItCosts) {
+TEST_F(ContentionHooks, EveryHookSaysWhatItGivesAndWhatItCosts) {
   ContentionSettings settings;
   settings.writes = settings.failed_creates = settings.account = true;
   const auto source = open_source(settings);
@@ -45,7 +47,7 @@ TEST(ContentionHooks, EveryHookSaysWhatItGivesAndWhatItCosts) {
   EXPECT_GT(window->hooks.at("contention_switch").run_ns, 0u);
 }
 
-TEST(ContentionHooks, NotAskedForIsNotAttached) {
+TEST_F(ContentionHooks, NotAskedForIsNotAttached) {
   const auto source = open_source();
   EXPECT_EQ(source->hooks().size(), 4u);
   const TemporaryFolder folder;
@@ -61,7 +63,7 @@ TEST(ContentionHooks, NotAskedForIsNotAttached) {
   EXPECT_TRUE(window->writes.empty());
 }
 
-TEST(ContentionHooks, StorageMadeAheadCountsTheSame) {
+TEST_F(ContentionHooks, StorageMadeAheadCountsTheSame) {
   ContentionSettings settings;
   settings.prepare_threads = true;
   // One from before the start, and one from after it.
@@ -90,7 +92,7 @@ TEST(ContentionHooks, StorageMadeAheadCountsTheSame) {
   ::close(go[1]);
 }
 
-TEST(ContentionHooks, FullWaitTableLosesByNumber) {
+TEST_F(ContentionHooks, FullWaitTableLosesByNumber) {
   constexpr int kWords = 150;
   ContentionSettings settings;
   settings.table_entries = 16;
@@ -107,7 +109,7 @@ TEST(ContentionHooks, FullWaitTableLosesByNumber) {
   EXPECT_LE(sum.words, settings.table_entries);
 }
 
-TEST(ContentionHooks, FailedCreatesAreCountedByPath) {
+TEST_F(ContentionHooks, FailedCreatesAreCountedByPath) {
   constexpr int kTries = 23;
   ContentionSettings settings;
   settings.failed_creates = true;
@@ -138,7 +140,7 @@ TEST(ContentionHooks, FailedCreatesAreCountedByPath) {
   EXPECT_GE(found[0].last_ns, found[0].first_ns);
 }
 
-TEST(ContentionHooks, WritesAgainstALock) {
+TEST_F(ContentionHooks, WritesAgainstALock) {
   ContentionSettings settings;
   settings.writes = true;
   const TemporaryFolder folder;
@@ -177,7 +179,7 @@ TEST(ContentionHooks, WritesAgainstALock) {
 }
 
 // Read from within a PID namespace: its own numbers; who is outside is lost, not misnamed.
-TEST(ContentionHooks, ReaderInAnotherPidNamespace) {
+TEST_F(ContentionHooks, ReaderInAnotherPidNamespace) {
   const TemporaryFolder folder;
   const std::string path = folder.path() + "/file";
   ::close(::open(path.c_str(), O_CREAT | O_RDWR, 0600));

@@ -15,6 +15,14 @@
 
 namespace lockscope::test {
 
+void ContentionTest::SetUp() {
+  static const std::string missing = [] {
+    const auto source = BpfContentionSource::create({});
+    return source ? std::string() : source.error().line();
+  }();
+  if (!missing.empty()) GTEST_SKIP() << missing;
+}
+
 Actress::Actress(const std::function<bool()>& body, uid_t uid) : pid_(::fork()) {
   if (pid_ < 0) throw std::runtime_error("fork failed");
   if (pid_ != 0) return;

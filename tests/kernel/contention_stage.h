@@ -4,6 +4,7 @@
 // the stage itself does not stand.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -16,6 +17,12 @@
 #include "source/contention_source.h"
 
 namespace lockscope::test {
+
+// Skips where the kernel at hand cannot count contention, and names what it lacks.
+class ContentionTest : public testing::Test {
+ protected:
+  void SetUp() override;
+};
 
 // A process of the test's own that runs `body` and ends; its status is 0 if `body` returned true. It dies with the test.
 class Actress {

@@ -22,6 +22,8 @@
 namespace lockscope::test {
 namespace {
 
+class ContentionWaits : public ContentionTest {};
+
 constexpr int kRounds = 40;
 
 // One thread waits for the mutex `rounds` times, each time asleep before it is let go.
@@ -67,7 +69,7 @@ const WordWaits* find_word(const ContentionWindow& window, const ContendedLock& 
 
 pthread_mutex_t plain = PTHREAD_MUTEX_INITIALIZER;
 
-TEST(ContentionWaits, ContendedMutexIsCountedExactly) {
+TEST_F(ContentionWaits, ContendedMutexIsCountedExactly) {
   const auto source = open_source();
   Actress actress([] { return contend(plain, kRounds); });
   const pid_t pid = actress.pid();
@@ -102,7 +104,7 @@ TEST(ContentionWaits, ContendedMutexIsCountedExactly) {
   EXPECT_EQ(first->thread.id.tid, word->waits.longest_tid);
 }
 
-TEST(ContentionWaits, TimedOutIsAbandoned) {
+TEST_F(ContentionWaits, TimedOutIsAbandoned) {
   constexpr int kTries = 20;
   const auto source = open_source();
   Actress actress([] {
@@ -139,7 +141,7 @@ TEST(ContentionWaits, TimedOutIsAbandoned) {
   }
 }
 
-TEST(ContentionWaits, WakerIsNamed) {
+TEST_F(ContentionWaits, WakerIsNamed) {
   ContentionSettings settings;
   settings.min_wait = std::chrono::nanoseconds(0);
   const auto source = open_source(settings);
@@ -160,7 +162,7 @@ TEST(ContentionWaits, WakerIsNamed) {
   EXPECT_EQ(events, kRounds);
 }
 
-TEST(ContentionWaits, ShortWaitsAreCountedButNotTold) {
+TEST_F(ContentionWaits, ShortWaitsAreCountedButNotTold) {
   ContentionSettings settings;
   settings.min_wait = std::chrono::hours(1);
   const auto source = open_source(settings);
@@ -175,7 +177,7 @@ TEST(ContentionWaits, ShortWaitsAreCountedButNotTold) {
   EXPECT_EQ(word->waits.count(), static_cast<std::uint64_t>(kRounds));
 }
 
-TEST(ContentionWaits, SharedMutexIsOnePlaceForBothProcesses) {
+TEST_F(ContentionWaits, SharedMutexIsOnePlaceForBothProcesses) {
   const int memory = ::memfd_create("lockscope-test", MFD_CLOEXEC);
   ASSERT_EQ(::ftruncate(memory, 8192), 0);
   const auto map = [&] { return ::mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0); };
@@ -238,7 +240,7 @@ TEST(ContentionWaits, SharedMutexIsOnePlaceForBothProcesses) {
   ::munmap(reinterpret_cast<char*>(stage) - 4096, 8192);
 }
 
-TEST(ContentionWaits, SystemVSemaphores) {
+TEST_F(ContentionWaits, SystemVSemaphores) {
   const int set = ::semget(IPC_PRIVATE, 1, 0600);
   ASSERT_GE(set, 0);
   const auto source = open_source();
@@ -285,7 +287,7 @@ TEST(ContentionWaits, SystemVSemaphores) {
 }
 
 // A child that ends signals its parent while it dies: that is no release of what the parent waits for.
-TEST(ContentionWaits, SignalsAreNoRelease) {
+TEST_F(ContentionWaits, SignalsAreNoRelease) {
   const auto source = open_source();
   Actress actress([] {
     struct sigaction handler {};
@@ -329,7 +331,7 @@ TEST(ContentionWaits, SignalsAreNoRelease) {
   EXPECT_EQ(abandoned, static_cast<std::uint64_t>(kRounds + 1));
 }
 
-TEST(ContentionWaits, EndOfAThreadReleasesWhoJoinsIt) {
+TEST_F(ContentionWaits, EndOfAThreadReleasesWhoJoinsIt) {
   const auto source = open_source();
   Actress actress([] {
     for (int i = 0; i < kRounds; ++i) {
@@ -349,7 +351,7 @@ TEST(ContentionWaits, EndOfAThreadReleasesWhoJoinsIt) {
   EXPECT_EQ(sum.waits.abandoned, 0u);
 }
 
-TEST(ContentionWaits, WhoDoesNotWaitForALockIsNotSeen) {
+TEST_F(ContentionWaits, WhoDoesNotWaitForALockIsNotSeen) {
   const auto source = open_source();
   Actress actress([] {
     pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

@@ -6,6 +6,8 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -92,6 +94,7 @@ enum class Act : int {
   load,         // threads that try and post until the next act
   load_canceller,
   cancel,  // a thread that is in sem_wait; answers whether its destructors have run
+  filter,  // refuse a system call, as in a container
   exec,
 };
 struct Order {
@@ -181,6 +184,14 @@ int perform(const Order& order, const Locks& locks, std::vector<std::thread>& th
       cancel(thread);
       ::pthread_join(thread, nullptr);
       return unwound;
+    }
+    case Act::filter: {
+      std::array<sock_filter, 4> program{{{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0},
+                                          {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 335},  // uretprobe(2)
+                                          {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EPERM},
+                                          {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}}};
+      const sock_fprog filter{program.size(), program.data()};
+      return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) | ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
     }
     case Act::exec: ::execl("/bin/sleep", "sleep", "1000", nullptr); return errno;
   }
@@ -493,6 +504,37 @@ TEST_P(SharedLocks, NoticeALibraryThatCancelsThreads) {
   const char* cause = "process that cancels threads: its semaphore waits";
   ASSERT_TRUE(tick_until([&] { return lost_[cause] == 1 && probed(victim); }));
   EXPECT_EQ(victim.ask(Act::cancel), 1);
+}
+
+// On a kernel whose filters stop a probed return the process is left alone; elsewhere it is counted. It lives in any
+// case.
+TEST_P(SharedLocks, DoNotKillAProcessWithACallFilter) {
+  const SharedFile file(0);
+  const Peer victim(kVictim, file);
+  const Peer outsider(kOutsider, file);
+  ASSERT_EQ(victim.ask(Act::filter), 0);
+  ASSERT_TRUE(tick_until([&] { return probed(outsider); }));
+  const char* cause = "process with a system-call filter: not to be probed on this kernel";
+  ASSERT_TRUE(tick_until([&] { return probed(victim) || lost_[cause] > 0; }));
+  EXPECT_EQ(victim.ask(Act::try_semaphore, 5), 5);
+  collect();
+  EXPECT_EQ(calls_of(victim), probed(victim) ? 5u : 0u);
+}
+
+TEST_P(SharedLocks, AreGivenUpWhereOtherLocksAreCalledTooOften) {
+  const SharedFile file(0);
+  const Peer victim(kVictim, file);
+  const Peer outsider(kOutsider, file);
+  ASSERT_TRUE(tick_until([&] { return probed(victim) && probed(outsider); }));
+  collect();
+  EXPECT_EQ(victim.ask(Act::try_private, 500'000), 1'000'000);
+  collect();
+  EXPECT_FALSE(probed(victim));
+  EXPECT_TRUE(probed(outsider));
+  EXPECT_EQ(lost_["process with too many private lock calls to be probed"], 1u);
+  const auto before = code_of(outsider);
+  ASSERT_TRUE(tick_until([&] { return code_of(victim) != before; })) << "its probes are taken away";
+  EXPECT_FALSE(probed(victim)) << "and do not come back";
 }
 
 INSTANTIATE_TEST_SUITE_P(Probes, SharedLocks, testing::Bool(),

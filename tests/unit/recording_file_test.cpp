@@ -313,12 +313,19 @@ TEST_F(Recordings, SmallFilesOfForgersCostLittle) {
   write(path(), {});
   std::vector<std::uint8_t> bytes = bytes_of_file(path());
   const std::vector<std::uint8_t> data(100, 0);
-  Frame frame{.kind = 2, .length = 100, .unpacked = 0xffffffff, .checksum = 0};
+  Frame frame{.kind = 2, .length = 100, .unpacked = 512 << 20, .checksum = 0};
   frame.checksum = checksum_of(frame, data);
   for (const std::uint8_t byte : bytes_of(frame)) bytes.push_back(byte);
   bytes.insert(bytes.end(), data.begin(), data.end());
   put(path("bomb"), bytes);
+  const auto peak_kib = [] {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const long before = peak_kib();
   const Outcome bomb = read(path("bomb"));
+  EXPECT_LT(peak_kib() - before, 64 * 1024);
   ASSERT_TRUE(bomb.error);
   EXPECT_THAT(bomb.error->line(), HasSubstr("makes no sense"));
 }
