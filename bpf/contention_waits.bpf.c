@@ -26,6 +26,7 @@ enum {
 	CMD_UNLOCK_PI = 7, CMD_WAIT_BITSET = 9, CMD_WAKE_BITSET = 10, CMD_WAIT_REQUEUE_PI = 11,
 	CMD_CMP_REQUEUE_PI = 12, CMD_LOCK_PI2 = 13,
 	CMD_MASK = 127, PRIVATE = 128,
+	PAGE = 4096,
 };
 #define BIT(n) (1u << (n))
 #define WAIT_CMDS (BIT(CMD_WAIT) | BIT(CMD_LOCK_PI) | BIT(CMD_WAIT_BITSET) | BIT(CMD_WAIT_REQUEUE_PI) | BIT(CMD_LOCK_PI2))
@@ -182,33 +183,55 @@ int BPF_PROG(contention_switch, bool preempt, struct task_struct *prev, struct t
 	return 0;
 }
 
+/* Whether a thread that ends may hold robust mutexes, which the kernel then releases one by one. */
+static __always_inline bool has_robust_locks(struct task_struct *task)
+{
+	__u64 head = (__u64)task->robust_list, first = 0;
+
+	return head && !bpf_probe_read_user(&first, sizeof(first), (void *)head) && first != head;
+}
+
 /*
- * Whether the waker is in the act of releasing what the waiter waits for. Else it is a timer, which may go off in
- * anybody's context, or a signal; so a private word is released only by one who shares the memory.
+ * Whether the waker is in the act of releasing what the waiter waits for. Else it is a signal, or a timer, which goes off
+ * in the context of whoever is running: so a private word is released only by one who shares the memory, and a wait that
+ * a timer may end only by one who acts on that very word.
  */
 static __always_inline bool lets_go(struct task_struct *waker, struct task_struct *waiter, struct pt_regs *waits,
 				    enum family family)
 {
+	__u64 wait_call = waits->orig_ax, word = waits->di, call, differs;
+	bool private = is_private(wait_call, waits), timed;
 	struct pt_regs *regs;
-	__u64 call;
 
 	if (waker->flags & PF_KTHREAD)
 		return false;
+	timed = wait_call == NR_futex_wait ? waits->r8 != 0 : wait_call != NR_semop && waits->r10 != 0;
 	/* A thread that ends lets go of its robust mutexes and wakes who joins it while it still has its memory, undoes
 	 * its semaphores before it is a zombie, and signals its parent after that (kernel/exit.c). */
-	if (waker->flags & PF_EXITING)
-		return family == SYSV ? !waker->exit_state : waker->mm != NULL;
+	if (waker->flags & PF_EXITING) {
+		if (family == SYSV)
+			return !waker->exit_state;
+		return waker->mm && (!timed || (__u64)waker->clear_child_tid == word || has_robust_locks(waker));
+	}
 	regs = (struct pt_regs *)bpf_task_pt_regs(waker);
 	call = regs->orig_ax;
+	differs = regs->di ^ word;
 	if (family == SYSV)
-		return call == NR_semop || call == NR_semtimedop || call == NR_semctl;
-	if (is_private(waits->orig_ax, waits) && waker->mm != waiter->mm)
+		return (call == NR_semop || call == NR_semtimedop || call == NR_semctl) && !(__u32)differs;
+	if (private && waker->mm != waiter->mm)
 		return false;
-	if (call == NR_futex)
-		return is_command(WAKE_CMDS, regs->si);
-	if (call == NR_futex_i386)
+	if (call == NR_futex) {
+		if (!is_command(WAKE_CMDS, regs->si))
+			return false;
+		if ((regs->si & CMD_MASK) == CMD_WAKE_OP && regs->r8 == word)
+			return true;
+	} else if (call == NR_futex_i386) {
 		return is_compat(waker, regs);
-	return call == NR_futex_wake || call == NR_futex_requeue;
+	} else if (call != NR_futex_wake && call != NR_futex_requeue) {
+		return false;
+	}
+	/* Another mapping of shared memory differs in whole pages; and who was requeued is woken at another word. */
+	return !timed || !(private ? differs : differs & (PAGE - 1)) || wait_call == NR_futex_waitv;
 }
 
 SEC("tp_btf/sched_waking")

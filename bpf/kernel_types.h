@@ -121,6 +121,8 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	struct rt_mutex_waiter *pi_blocked_on;
+	void *robust_list;
+	int *clear_child_tid;
 	struct thread_struct thread;
 };
 

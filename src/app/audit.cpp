@@ -2,6 +2,8 @@
 // `lockscope audit`: one look at all locks in use, judged by who could take them.
 #include <unistd.h>
 
+#include <algorithm>
+#include <functional>
 #include <iostream>
 #include <set>
 #include <string>
@@ -11,6 +13,7 @@
 #include "app/report_output.h"
 #include "app/sources.h"
 #include "app/subcommands.h"
+#include "app/watch_window.h"
 #include "attribution/facts_gatherer.h"
 #include "detect/catalog.h"
 
@@ -37,11 +40,26 @@ Judgement judge_places(Sample look, const Thresholds& thresholds, FactsProvider&
   return result;
 }
 
-std::string summary(const Judgement& judgement) {
+// Lock files that could not be made because somebody has the name.
+Result<void> watch_names(const AuditOptions& options, Report& report) {
+  const WatchOptions watch{.duration = options.duration, .creates = true};
+  auto watched = watch_window(watch, options.common, {}, "", {});
+  if (!watched) return std::unexpected(watched.error());
+  for (FindingDescription& finding : watched->report.findings) {
+    if (finding.kind == kTakenLockName.name) report.findings.push_back(std::move(finding));
+  }
+  std::ranges::stable_sort(report.findings, std::greater{}, &FindingDescription::severity);
+  for (const auto& [cause, count] : watched->report.coverage.lost_events) report.coverage.lost_events[cause] += count;
+  report.duration += watched->report.duration;
+  report.level = watched->report.level;
+  return {};
+}
+
+std::string summary(const Judgement& judgement, const Report& report) {
   std::set<FileId> files;
   for (const FileLock& lock : judgement.now.raw.file_locks) files.insert(lock.file);
   const std::size_t objects = judgement.facts.shared_memory.size();
-  const std::size_t exposed = judgement.findings.size();
+  const std::size_t exposed = report.findings.size();
   const auto count = [](std::size_t number, const char* one, const char* many) {
     return std::to_string(number) + " " + (number == 1 ? one : many);
   };
@@ -81,6 +99,9 @@ Result<int> run_audit(const AuditOptions& options) {
   report.hidden_by_kind.clear();
   report.host = host_description();
   report.notes = chosen->notes;
+  if (options.duration) {
+    if (auto watched = watch_names(options, report); !watched) return std::unexpected(watched.error());
+  }
   for (const std::string& note : report.notes) say("note: ", note);
 
   // The rest of a text report is about waits.
@@ -88,7 +109,7 @@ Result<int> run_audit(const AuditOptions& options) {
   how.quiet = how.quiet || !how.json;
   const int status = write_report(report, how, false);
   if (status != 3 && !options.common.json && !options.common.quiet) {
-    std::cout << summary(judgement) << '\n';
+    std::cout << summary(judgement, report) << '\n';
     std::cout.flush();
     if (!std::cout) return 3;
   }

@@ -19,9 +19,11 @@ bool needs_holders(const ContentionWindow& window) {
 }  // namespace
 
 LiveTicks::LiveTicks(ChosenSource chosen, std::unique_ptr<ContentionSource> contention,
-                     std::unique_ptr<SelfTest> self_test, FactsProvider& facts, StopSignal& stop, const TickPace& pace)
+                     std::unique_ptr<SharedLockProbes> probes, std::unique_ptr<SelfTest> self_test,
+                     FactsProvider& facts, StopSignal& stop, const TickPace& pace)
     : chosen_(std::move(chosen)),
       contention_(std::move(contention)),
+      probes_(std::move(probes)),
       self_test_(std::move(self_test)),
       facts_(facts),
       stop_(stop),
@@ -41,10 +43,12 @@ Result<std::optional<Tick>> LiveTicks::next() {
   auto window = contention_->collect();
   if (!window) return std::unexpected(window.error());
   tick.window = std::move(*window);
+  if (probes_) probes_->collect(tick.window.shared_locks, tick.window.lost);
   chosen_.source->want_file_locks(needs_holders(tick.window));
   auto look = chosen_.source->sample();
   if (!look) return std::unexpected(look.error());
   tick.look = std::move(*look);
+  if (probes_) probes_->update(tick.look);
   if (std::exchange(first_, false)) trusted_ = self_test_->examine(tick.look, memory());
   tick.trusted = trusted_;
   return tick;

@@ -11,6 +11,7 @@
 #include "app/sources.h"
 #include "app/stop_signal.h"
 #include "app/tick_source.h"
+#include "source/shared_lock_probes.h"
 
 namespace lockscope {
 
@@ -21,9 +22,10 @@ struct TickPace {
 
 class LiveTicks final : public TickSource {
  public:
-  // `facts` and `stop` must outlive it. The first tick is due at once, the last when the duration is over.
-  LiveTicks(ChosenSource chosen, std::unique_ptr<ContentionSource> contention, std::unique_ptr<SelfTest> self_test,
-            FactsProvider& facts, StopSignal& stop, const TickPace& pace);
+  // `facts` and `stop` must outlive it; `probes` may be null: then what is done to shared memory without waiting is not
+  // seen. The first tick is due at once, the last when the duration is over.
+  LiveTicks(ChosenSource chosen, std::unique_ptr<ContentionSource> contention, std::unique_ptr<SharedLockProbes> probes,
+            std::unique_ptr<SelfTest> self_test, FactsProvider& facts, StopSignal& stop, const TickPace& pace);
 
   [[nodiscard]] Result<std::optional<Tick>> next() override;
   [[nodiscard]] LiveMemory& memory() override { return *chosen_.memory; }
@@ -38,6 +40,7 @@ class LiveTicks final : public TickSource {
 
   ChosenSource chosen_;
   std::unique_ptr<ContentionSource> contention_;
+  std::unique_ptr<SharedLockProbes> probes_;
   std::unique_ptr<SelfTest> self_test_;
   FactsProvider& facts_;
   StopSignal& stop_;

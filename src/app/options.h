@@ -32,6 +32,7 @@ struct WatchOptions {
   std::chrono::nanoseconds interval{std::chrono::milliseconds{500}};  // from look to look
   bool writes = false;       // also writes to files that others have locked
   bool creates = false;      // also exclusive creates that found the name taken
+  bool probes = true;        // on locks in memory that two domains of trust share
   bool cost = false;         // have the kernel account what the hooks cost
   bool json_lines = false;   // each finding when it fires, one a line
 };
@@ -54,6 +55,7 @@ struct RecordOptions {
 
 struct AuditOptions {
   CommonOptions common;
+  std::optional<std::chrono::nanoseconds> duration;  // also watch for lock names that are found taken
   bool no_bpf = false;
 };
 

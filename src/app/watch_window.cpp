@@ -54,10 +54,20 @@ Result<WatchedWindow> watch_window(const WatchOptions& watch, const CommonOption
   auto contention = BpfContentionSource::create(settings);
   if (!contention) return std::unexpected(contention.error());
 
+  std::unique_ptr<SharedLockProbes> probes;
+  if (watch.probes) {
+    auto attached = SharedLockProbes::create();
+    if (attached) {
+      probes = std::move(*attached);
+    } else {
+      chosen->notes.push_back("tries on locks in shared memory are not seen: " + attached.error().line());
+    }
+  }
+
   Attribution attribution;
   FactsGatherer facts(attribution);
   const HostDescription host = host_description();
-  LiveTicks live(std::move(*chosen), std::move(*contention), std::move(self_test), facts, *stop,
+  LiveTicks live(std::move(*chosen), std::move(*contention), std::move(probes), std::move(self_test), facts, *stop,
                  {.interval = watch.interval, .duration = watch.duration});
   Result<WatchedWindow> result = WatchedWindow{};
   if (recording.empty()) {

@@ -183,7 +183,9 @@ std::optional<ElfFile> read_elf(int fd) {
     elf.loaded.push_back({segment.p_offset, segment.p_vaddr, segment.p_filesz});
   }
   for (const Elf64_Phdr& segment : *segments) {
-    if (segment.p_type == PT_DYNAMIC) read_dynamic(file, segment, elf);
+    if (segment.p_type != PT_DYNAMIC) continue;
+    elf.dynamic = true;
+    read_dynamic(file, segment, elf);
   }
   return elf;
 }
@@ -207,8 +209,10 @@ std::vector<NamedFunction> read_functions(int fd, SymbolTable table, const std::
 }
 
 bool imports_symbol(int fd, std::string_view name) {
-  bool found = false;
   if (!read_header(BoundedFile(fd))) return false;
+  const auto elf = read_elf(fd);
+  if (elf && !elf->dynamic && !elf->has_interpreter) return false;
+  bool found = false;
   const bool readable = for_each_named(fd, SHT_DYNSYM, {name}, [&](std::size_t, const Elf64_Sym& symbol, bool) {
     found |= symbol.st_shndx == SHN_UNDEF;
   });

@@ -12,6 +12,7 @@ Environment: LOCKSCOPE_BIN, LOCKSCOPE_REPORT_DIR.
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import grp
 import itertools
@@ -122,7 +123,9 @@ def lock_now(fd, kind, shared=False):
             command = OFD_SETLK if kind == "ofd" else fcntl.F_SETLK
             fcntl.fcntl(fd, command, flock_range(fcntl.F_RDLCK if shared else fcntl.F_WRLCK))
         return True
-    except (BlockingIOError, PermissionError):
+    except OSError as reason:
+        # EBADF: such a lock needs a descriptor of another mode.
+        assert reason.errno in (errno.EAGAIN, errno.EACCES, errno.EBADF), reason
         return False
 
 
@@ -159,13 +162,11 @@ class Lock:
         """Keeps root out as well as one can."""
         if self.kind in ("mutex", "sem"):
             return self.change_memory()
+        with contextlib.suppress(OSError):
+            os.chmod(self.path, 0o600)  # an owner can help himself
         fd = open_as_far_as_possible(self.path)
         if fd is None:
-            try:
-                os.chmod(self.path, 0o600)  # an owner can help himself
-                fd = os.open(self.path, os.O_RDWR)
-            except OSError:
-                return False
+            return False
         return lock_now(fd, self.kind) or lock_now(fd, self.kind, shared=True)
 
     def change_memory(self):
@@ -615,6 +616,54 @@ class NobodysBusiness(Audit):
             done = run("audit", "--allow", rule)
             self.assertEqual((2, b""), (done.returncode, done.stdout), rule)
             self.assertIn(b"--allow", done.stderr)
+
+
+TRIES = """
+import os, sys, time
+told = False
+while True:
+    try:
+        os.close(os.open(sys.argv[1], os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        os.unlink(sys.argv[1])
+    except FileExistsError:
+        pass
+    if not told:
+        print("tried", flush=True)
+        told = True
+    time.sleep(0.05)
+"""
+
+
+class PredictableNames(Audit):
+    def keeps_trying(self, path, **options):
+        process = self.start("/usr/bin/python3", "-c", TRIES, path, stdout=subprocess.PIPE, **options)
+        self.assertEqual(b"tried\n", process.stdout.readline())
+        return process
+
+    def take_name(self, path, user):
+        path.touch()
+        entry = pwd.getpwnam(user)
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+
+    def test_taken_by_a_user(self):
+        """What the predictable names in CWE-412's cases come to; and the innocent ones beside it, in the same look."""
+        sticky = self.directory("sticky", 0o1777)
+        names = {name: sticky / name for name in ("job.lock", "roots.lock", "free.lock", "users.lock", "report.txt")}
+        names["private.lock"] = self.directory("own", 0o755) / "private.lock"
+        for name in ("job.lock", "users.lock", "report.txt", "private.lock"):
+            self.take_name(names[name], Accounts.stranger)
+        names["roots.lock"].touch()
+        entry = pwd.getpwnam(Accounts.owner)
+        processes = {name: self.keeps_trying(path, **({"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+                                                      if name == "users.lock" else {}))
+                     for name, path in names.items()}
+        report = audit("--for", "2s")
+        found = {name: about(report, path) for name, path in names.items()}
+        self.assertEqual(["job.lock"], [name for name, findings in found.items() if findings])
+        (finding,) = found["job.lock"]
+        self.assertEqual(("critical", True), (finding["severity"], finding["evidence"]["predictable_name"]))
+        self.assertEqual({processes["job.lock"].pid}, harness.pids_in(finding["failing"]))
+        self.assertTrue(finding["evidence"]["owner"].startswith(Accounts.stranger))
 
 
 class Outside(Audit):

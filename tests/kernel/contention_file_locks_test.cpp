@@ -266,26 +266,20 @@ constexpr Locker kPosix{FileLockKind::posix, "posix", SYS_fcntl};
 TEST_F(ContentionFileLocksMore, DeadlockThatTheKernelRefuses) {
   const File first, second;
   const auto source = open_source();
+  // Each holds one and asks for the other's: the second to ask is refused.
   int go[2];
   ASSERT_EQ(::pipe(go), 0);
-  // Each holds one and asks for the other's: the second to ask is refused.
   Actress one([&] {
     const int a = first.open(), b = second.open();
     if (lock(kPosix, a, Want::exclusive, true) != 0) return false;
-    char byte = 'x';
-    if (::write(go[1], &byte, 1) != 1) return false;
-    while (lock(kPosix, b, Want::exclusive, false) == 0) {
-      lock(kPosix, b, Want::none, false);
-      ::sched_yield();
-    }
-    return lock(kPosix, b, Want::exclusive, true) == 0;
+    char byte = 0;
+    return ::read(go[0], &byte, 1) == 1 && lock(kPosix, b, Want::exclusive, true) == 0;
   });
-  char byte = 0;
-  ASSERT_EQ(::read(go[0], &byte, 1), 1);
   const pid_t one_pid = one.pid();
+  await_asleep_in(one_pid, one_pid, SYS_read);
   Actress two([&] {
     const int a = first.open(), b = second.open();
-    if (lock(kPosix, b, Want::exclusive, true) != 0) return false;
+    if (lock(kPosix, b, Want::exclusive, true) != 0 || ::write(go[1], "x", 1) != 1) return false;
     await_asleep_in(one_pid, one_pid, SYS_fcntl);
     return lock(kPosix, a, Want::exclusive, true) == EDEADLK;
   });

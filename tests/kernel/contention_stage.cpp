@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/kernel/contention_stage.h"
 
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <new>
 #include <stdexcept>
 #include <thread>
 
@@ -54,6 +57,19 @@ void Actress::kill_and_reap() {
 }
 
 pid_t own_tid() { return static_cast<pid_t>(::syscall(SYS_gettid)); }
+
+std::uint64_t own_sleeps() {
+  rusage usage{};
+  ::getrusage(RUSAGE_THREAD, &usage);
+  return static_cast<std::uint64_t>(usage.ru_nvcsw);
+}
+
+SharedNumber::SharedNumber() {
+  void* at = ::mmap(nullptr, sizeof *number_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) throw std::runtime_error("mmap failed");
+  number_ = new (at) std::atomic<std::uint64_t>(0);
+}
+SharedNumber::~SharedNumber() { ::munmap(number_, sizeof *number_); }
 
 void await_asleep_in(pid_t pid, pid_t tid, long syscall) {
   const std::string path = "/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid);

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -44,6 +45,21 @@ class Actress {
 // Returns once this thread (of any process) sleeps in the system call; gives up after a minute.
 void await_asleep_in(pid_t pid, pid_t tid, long syscall);
 [[nodiscard]] pid_t own_tid();
+// How often this thread went to sleep. A wait with a timeout that was over before the thread slept is no contended wait.
+[[nodiscard]] std::uint64_t own_sleeps();
+
+// A number that processes share.
+class SharedNumber {
+ public:
+  SharedNumber();
+  ~SharedNumber();
+  SharedNumber(const SharedNumber&) = delete;
+  SharedNumber& operator=(const SharedNumber&) = delete;
+  [[nodiscard]] std::atomic<std::uint64_t>& operator*() const { return *number_; }
+
+ private:
+  std::atomic<std::uint64_t>* number_;
+};
 
 [[nodiscard]] std::unique_ptr<BpfContentionSource> open_source(const ContentionSettings& settings = {});
 

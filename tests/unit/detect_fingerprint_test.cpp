@@ -77,13 +77,17 @@ TEST(Fingerprint, AnotherThreadLockOrKindIsAnother) {
 
 TEST(Catalog, NamesAreOfTheDesignAndUnique) {
   std::set<std::string> names;
+  std::set<std::pair<std::string, std::string>> entries;  // several detectors may report one kind of finding
   for (const CatalogEntry& entry : detector_catalog()) {
-    EXPECT_TRUE(names.insert(entry.name).second);
+    names.insert(entry.name);
+    EXPECT_TRUE(entries.emplace(entry.name, entry.description).second);
     EXPECT_GT(entry.cwe, 0);
     EXPECT_STRNE(entry.description, "");
     EXPECT_NE(entry.make(), nullptr);
   }
-  EXPECT_EQ(names, (std::set<std::string>{"deadlock", "self_deadlock", "abandoned_lock", "long_hold"}));
+  EXPECT_EQ(names, (std::set<std::string>{"deadlock", "self_deadlock", "abandoned_lock", "long_hold", "exposed_lock",
+                                          "lock_hijack", "starvation", "lock_convoy", "priority_inversion",
+                                          "ignored_lock_failure", "unlocked_write"}));
 }
 
 TEST(Names, AreUniquePerEnumeration) {
