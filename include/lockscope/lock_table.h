@@ -129,7 +129,6 @@ class LockTable {
     std::uint64_t fingerprint = 0;  // Wait::fingerprint of the last look
     std::uint64_t since_ns = 0;
     std::uint64_t looks = 0;
-    bool unmoved = true;                   // one and the same sleep all the time
     std::uint64_t own_granted_before = 0;  // to its process, when it began
     std::uint64_t handovers_before = 0;    // of the lock
     std::uint64_t own_handovers_before = 0;

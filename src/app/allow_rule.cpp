@@ -9,8 +9,8 @@ namespace lockscope {
 namespace {
 
 using Key = std::pair<std::string_view, std::string AllowRule::*>;
-constexpr std::array<Key, 3> kKeys{
-    Key{"exe=", &AllowRule::exe}, Key{"path=", &AllowRule::path}, Key{"unit=", &AllowRule::unit}};
+constexpr std::array<Key, 3> kKeys{Key{"exe=", &AllowRule::exe}, Key{"path=", &AllowRule::path},
+                                   Key{"unit=", &AllowRule::unit}};
 
 const Key* key_of(std::string_view text) {
   for (const Key& key : kKeys) {

@@ -85,7 +85,8 @@ Result<int> run_audit(const AuditOptions& options) {
   const Judgement judgement = judge_places(std::move(look), options.common.thresholds, facts);
 
   if (judgement.facts.host_user_namespace == 0) {
-    chosen->notes.push_back("user namespaces cannot be read: nobody is known to be of this host, and nothing is judged");
+    chosen->notes.push_back(
+        "user namespaces cannot be read: nobody is known to be of this host, and nothing is judged");
   }
   if (!judgement.now.raw.file_locks_complete) {
     chosen->notes.push_back("file locks could not all be read: there may be more than are judged here");

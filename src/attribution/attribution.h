@@ -47,7 +47,7 @@ class Attribution {
  private:
   struct Process {
     bool known = false;
-    int tries = 0;  // threads that were asked and had gone
+    int tries = 0;       // threads that were asked and had gone
     ProcessFacts facts;  // user and start left out
   };
   struct Region {

@@ -21,7 +21,6 @@ namespace {
 constexpr std::size_t kKnown = 4096;
 constexpr int kKernfsHandle = 0xfe;
 
-
 }  // namespace
 
 CgroupIds::CgroupIds() {

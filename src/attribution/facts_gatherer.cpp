@@ -15,16 +15,17 @@ namespace {
 
 constexpr std::size_t kProcesses = 4096;  // described in one tick
 constexpr std::size_t kPlaces = 2048;
-constexpr std::size_t kNewPlaces = 512;  // walked to in one tick
-constexpr std::size_t kSearches = 32;    // processes searched for a file in one tick
+constexpr std::size_t kNewPlaces = 512;    // walked to in one tick
+constexpr std::size_t kRenewed = 32;       // walked to again in one tick, for being old
+constexpr std::size_t kSearches = 32;      // processes searched for a file in one tick
 constexpr std::size_t kDescriptors = 256;  // searched of one
-constexpr std::size_t kAccesses = 4;     // ways tried to one file
-constexpr std::size_t kNames = 256;      // of failed creates
-constexpr std::size_t kMappers = 64;     // of one file of /dev/shm
+constexpr std::size_t kAccesses = 4;       // ways tried to one file
+constexpr std::size_t kNames = 256;        // of failed creates
+constexpr std::size_t kMappers = 64;       // of one file of /dev/shm
 constexpr std::size_t kMapsLimit = 16 << 20;
-constexpr std::uint64_t kProcessTicks = 32;  // until facts are read again
-constexpr std::uint64_t kPlaceTicks = 16;
-constexpr std::uint64_t kKeptTicks = 64;  // unused, until they are forgotten
+constexpr std::uint64_t kProcessTicks = 32;       // until facts are read again
+constexpr std::uint64_t kPlaceTicks = 16;         // up to twice as many
+constexpr std::uint64_t kKeptTicks = 64;          // unused, until they are forgotten
 constexpr std::uint64_t kSameStart = 20'000'000;  // /proc tells starts in ticks of 10 ms
 
 bool same_start_ns(std::uint64_t a, std::uint64_t b) { return (a > b ? a - b : b - a) <= kSameStart; }
@@ -38,6 +39,7 @@ struct FactsGatherer::Tick {
   std::map<FileId, std::vector<Access>> files;
   std::size_t new_places = 0;
   std::size_t searches = 0;
+  std::size_t renewed = 0;
 
   // The first thread of a process, its leader where that lives. Null: not in sight.
   [[nodiscard]] const Thread* process(pid_t pid) const {
@@ -56,9 +58,7 @@ struct FactsGatherer::Tick {
 };
 
 FactsGatherer::FactsGatherer(Attribution& attribution)
-    : proc_(attribution.proc()),
-      accounts_(attribution.accounts()),
-      places_(proc_),
+    : proc_(attribution.proc()), accounts_(attribution.accounts()), places_(proc_),
       host_user_namespace_(namespace_of(ProcDirectory(proc_ + "/self"), "ns/user")) {}
 
 HostFacts FactsGatherer::gather(const Sample& sample, const ContentionWindow& window) {
@@ -216,9 +216,12 @@ std::optional<PlaceFacts> FactsGatherer::find_place(Tick& tick, const Access& ac
 const FactsGatherer::KnownPlace* FactsGatherer::place_of(Tick& tick, const FileId& file,
                                                          const std::vector<Access>& accesses) {
   const auto stands = [&](const KnownPlace& place) {
-    if (tick_ - place.read_at >= kPlaceTicks) return false;
     const Thread* thread = tick.process(place.by.pid);
-    return thread != nullptr && thread->id.start_ns == place.start_ns && std::ranges::count(accesses, place.by) != 0;
+    const bool same_way =
+        thread != nullptr && thread->id.start_ns == place.start_ns && std::ranges::count(accesses, place.by) != 0;
+    // Not all in one tick.
+    const bool young = tick_ - place.read_at < kPlaceTicks + file.ino % kPlaceTicks;
+    return same_way && (young || tick.renewed++ >= kRenewed);
   };
   const auto known = known_places_.find(file);
   if (known != known_places_.end() && stands(known->second)) return &known->second;

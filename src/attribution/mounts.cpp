@@ -16,9 +16,9 @@ constexpr std::size_t kMounts = 65536;
 // ceph, 9p, every fuse.
 bool is_local(std::string_view type) {
   constexpr std::array<std::string_view, 27> kLocal{
-      "bcachefs", "btrfs",    "cgroup",  "cgroup2", "devpts", "devtmpfs", "efivarfs", "erofs",   "exfat",
-      "ext2",     "ext3",     "ext4",    "f2fs",    "hugetlbfs", "iso9660", "jfs",    "mqueue",  "ntfs3",
-      "proc",     "ramfs",    "squashfs", "sysfs",  "tmpfs",  "vfat",     "xfs",      "zfs",     "nilfs2"};
+      "bcachefs", "btrfs", "cgroup",   "cgroup2", "devpts",    "devtmpfs", "efivarfs", "erofs",  "exfat",
+      "ext2",     "ext3",  "ext4",     "f2fs",    "hugetlbfs", "iso9660",  "jfs",      "mqueue", "ntfs3",
+      "proc",     "ramfs", "squashfs", "sysfs",   "tmpfs",     "vfat",     "xfs",      "zfs",    "nilfs2"};
   return std::ranges::find(kLocal, type) != kLocal.end();
 }
 

@@ -54,8 +54,7 @@ std::optional<PlaceFacts> confirmed(std::optional<WalkedPlace> walked, const Fil
 }  // namespace
 
 PlaceFinder::PlaceFinder(const std::string& proc)
-    : self_(proc + "/self"),
-      root_(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)),
+    : self_(proc + "/self"), root_(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)),
       host_namespace_(namespace_of(self_, "ns/mnt")) {}
 
 void PlaceFinder::begin_tick() {
@@ -121,8 +120,8 @@ std::optional<PlaceFacts> PlaceFinder::of_name(const ProcDirectory& process, con
   const bool host = on_host(process) && *root == "/";
   const UniqueFd start(host ? -1 : ::openat(process.get(), "root", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!host && !start) return std::nullopt;
-  auto walked = walk_place(host ? root_.get() : start.get(), path, host ? host_mounts() : mounts_of(process),
-                           Links::follow);
+  auto walked =
+      walk_place(host ? root_.get() : start.get(), path, host ? host_mounts() : mounts_of(process), Links::follow);
   if (!walked) return std::nullopt;
   walked->facts.own_namespace = !host;
   return std::move(walked->facts);
@@ -145,7 +144,8 @@ std::optional<PlaceFacts> PlaceFinder::seen_from_host(const std::string& path, c
     const char* const tail = here.dev == mount.dev ? below(inside, here.root) : nullptr;
     if (tail == nullptr) continue;
     if (candidates-- == 0) break;
-    if (auto place = confirmed(walk_place(root_.get(), joined(here.point, tail), host_mounts(), Links::refuse), id, host_mounts())) {
+    if (auto place = confirmed(walk_place(root_.get(), joined(here.point, tail), host_mounts(), Links::refuse), id,
+                               host_mounts())) {
       return place;
     }
   }

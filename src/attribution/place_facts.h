@@ -47,7 +47,7 @@ class PlaceFinder {
   UniqueFd root_;
   std::uint64_t host_namespace_ = 0;  // inode of the mount namespace; 0: unknown
   std::optional<MountTable> host_mounts_;
-  std::map<std::uint64_t, MountTable> mounts_;  // by namespace
+  std::map<std::uint64_t, MountTable> mounts_;                     // by namespace
   std::optional<std::map<std::uint64_t, std::string>> shm_names_;  // by inode
 };
 

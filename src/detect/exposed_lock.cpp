@@ -186,8 +186,8 @@ class ExposedLockDetector final : public Detector {
     return "mapped";
   }
 
-  static Finding report(const SampleView& view, const ContendedLock& id, const LockInUse& lock,
-                        const PlaceFacts& place, const std::vector<Exposure>& exposures) {
+  static Finding report(const SampleView& view, const ContendedLock& id, const LockInUse& lock, const PlaceFacts& place,
+                        const std::vector<Exposure>& exposures) {
     const HostFacts& facts = view.facts;
     const Exposure& worst = exposures.front();
     const Relier& relier = lock.reliers.front();
@@ -210,12 +210,11 @@ class ExposedLockDetector final : public Detector {
     const std::string user = name_user(facts, relier.uid);
     const std::string what = lock.sure ? std::string(words_for(lock.kind)) : "shared memory";
     const bool in_use = lock.use.held || lock.use.waited_for;
-    finding.summary = fmt::format("{} can {} {} {}, {} {} of user {} {}: {}", worst.who, verb_for(worst.way.right),
-                                  lock.sure ? fmt::format("the {} on", what) : what, place.path,
-                                  lock.sure ? "which" : "which may hold locks and which",
-                                  name_process(view.sample, relier.pid), user,
-                                  in_use ? (lock.use.held ? "holds" : "waits for") : "has mapped",
-                                  worst.way.explanation);
+    finding.summary =
+        fmt::format("{} can {} {} {}, {} {} of user {} {}: {}", worst.who, verb_for(worst.way.right),
+                    lock.sure ? fmt::format("the {} on", what) : what, place.path,
+                    lock.sure ? "which" : "which may hold locks and which", name_process(view.sample, relier.pid), user,
+                    in_use ? (lock.use.held ? "holds" : "waits for") : "has mapped", worst.way.explanation);
     const std::string fix = change_that_closes(place, worst.way, relier.unit);
     finding.hint = fix;
 

@@ -84,16 +84,14 @@ std::optional<Exposure> by_group(const HostFacts& facts, const Way& way, const R
 std::optional<Exposure> by_owner(const HostFacts& facts, const Way& way, const Relier& relier, const UseOfLock& use) {
   const Rank rank = rank_of(facts, way.id, relier);
   if (rank == Rank::same || rank == Rank::above) return std::nullopt;
-  return Exposure{.way = way,
-                  .severity = severity_for_some(rank, use),
-                  .who = fmt::format("user {}", name_user(facts, way.id))};
+  return Exposure{
+      .way = way, .severity = severity_for_some(rank, use), .who = fmt::format("user {}", name_user(facts, way.id))};
 }
 
 std::optional<Exposure> exposure_by(const HostFacts& facts, const Way& way, const Relier& relier,
                                     const UseOfLock& use) {
   switch (way.who) {
-    case Way::Who::anyone:
-      return Exposure{.way = way, .severity = severity_for_all(way, use), .who = "any user"};
+    case Way::Who::anyone: return Exposure{.way = way, .severity = severity_for_all(way, use), .who = "any user"};
     case Way::Who::group: return by_group(facts, way, relier, use);
     case Way::Who::owner: return by_owner(facts, way, relier, use);
     case Way::Who::listed:

@@ -47,7 +47,7 @@ struct Exposure {
 // Whether this user is less trusted than the one who relies on a lock.
 [[nodiscard]] bool stands_below(const HostFacts& facts, std::uint32_t uid, const Relier& relier);
 
-[[nodiscard]] std::string name_user(const HostFacts& facts, std::uint32_t uid);    // "alice (1000)", "1000"
+[[nodiscard]] std::string name_user(const HostFacts& facts, std::uint32_t uid);  // "alice (1000)", "1000"
 [[nodiscard]] std::string name_group(const HostFacts& facts, std::uint32_t gid);
 // "/ 0755 root:root, /tmp 1777 root:root"
 [[nodiscard]] std::string name_directories(const HostFacts& facts, const PlaceFacts& place);

@@ -318,8 +318,8 @@ class HijackSearch {
     return holds;
   }
 
-  // Of a semaphore, by traced calls: who took it oftener than he posted it. `as_lock`: somebody has been seen to do both,
-  // as one does with a lock; it may also be a signal, which one process takes and another posts.
+  // Of a semaphore, by traced calls: who took it oftener than he posted it. `as_lock`: somebody has been seen to do
+  // both, as one does with a lock; it may also be a signal, which one process takes and another posts.
   std::vector<Hold> traced_holds(const ContendedLock& lock, bool& as_lock) const {
     std::vector<Hold> holds;
     const LockTable::Lock* record = locks_ == nullptr ? nullptr : locks_->find(lock);

@@ -64,8 +64,7 @@ class StarvationDetector final : public Detector {
                                        const LockTable::Standing& standing) {
     if (is_file_lock(wait.kind)) return is_whole(wait) ? locks.passed_over(thread.id, thread.pid) : 0;
     const LockTable::Lock* lock = locks.find(standing.lock);
-    // Woken in between, it may have had the lock and be waiting again.
-    if (lock == nullptr || !standing.unmoved) return 0;
+    if (lock == nullptr) return 0;
     return lock->holder_changes - std::min(lock->holder_changes, standing.holder_changes_before);
   }
 

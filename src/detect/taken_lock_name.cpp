@@ -5,7 +5,6 @@
 // creates. Linear in these.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <string_view>
 
 #include "detect/allowed.h"
@@ -17,11 +16,25 @@
 namespace lockscope {
 namespace {
 
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+// "lock", "LCK" and the like as a word: ".lock", "job-lock", "LCK..ttyS0", but neither "clock" nor "blocks".
+bool has_lock_word(std::string_view name) {
+  for (const std::string_view word : {"lockfile", "lock", "LOCK", "lck", "LCK"}) {
+    for (std::size_t at = name.find(word); at != std::string_view::npos; at = name.find(word, at + 1)) {
+      const std::size_t end = at + word.size();
+      if ((at == 0 || !is_letter(name[at - 1])) && (end == name.size() || !is_letter(name[end]))) return true;
+    }
+  }
+  return false;
+}
+
+// By its own name or that of its folder.
 bool looks_like_lock(std::string_view path) {
-  const std::string_view name = path.substr(path.rfind('/') + 1);
-  constexpr std::string_view kParts[] = {"lock", "LOCK", "lck", "LCK"};
-  return std::ranges::any_of(kParts, [&](std::string_view part) { return path.contains(part); }) ||
-         name.ends_with(".pid");
+  const std::size_t slash = path.rfind('/');
+  const std::string_view name = path.substr(slash + 1);
+  const std::string_view folder = slash == std::string_view::npos ? "" : path.substr(0, slash);
+  return has_lock_word(name) || name.ends_with(".pid") || folder.ends_with("/lock");
 }
 
 class TakenLockNameDetector final : public Detector {
@@ -71,8 +84,9 @@ class TakenLockNameDetector final : public Detector {
     const std::string owner = name_user(facts, place.file.uid);
     const PlaceFacts::Directory& directory = place.directories.back();
     finding.summary = fmt::format(
-        "{} of user {} cannot create its lock file {}: the name is taken by a file of user {}, in {} (mode {})", creator,
-        name_user(facts, relier.uid), place.path, owner, directory.path, name_mode(directory.permissions.mode));
+        "{} of user {} cannot create its lock file {}: the name is taken by a file of user {}, in {} (mode {})",
+        creator, name_user(facts, relier.uid), place.path, owner, directory.path,
+        name_mode(directory.permissions.mode));
     Way way;
     way.right = Way::Right::pre_create;
     way.through = directory.path;

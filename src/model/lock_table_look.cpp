@@ -107,7 +107,6 @@ const LockTable::Standing& LockTable::stand(const ContendedLock& lock, const Loc
                     .fingerprint = wait.fingerprint,
                     .since_ns = since,
                     .looks = 1,
-                    .unmoved = true,
                     .own_granted_before = own_granted,
                     .handovers_before = record.handovers,
                     .own_handovers_before = use == nullptr ? 0 : use->handovers,
@@ -119,7 +118,6 @@ const LockTable::Standing& LockTable::stand(const ContendedLock& lock, const Loc
       standing = old->second;
       standing.since_ns = std::min(standing.since_ns, since);
       standing.fingerprint = wait.fingerprint;
-      standing.unmoved = standing.unmoved && unmoved;
       ++standing.looks;
     }
   }

@@ -113,15 +113,16 @@ std::optional<Way> way_by_directory(const PlaceFacts& place, const Party& party,
   const bool sticky = (directory.permissions.mode & S_ISVTX) != 0;
   const bool may_remove = !sticky || party.owns(directory.permissions) || party.owns(entry_of(place, index));
   if (!may_remove && !last) return std::nullopt;  // the directory below is there, and stays
-  Way made = way(party, may_remove ? Way::Right::replace : Way::Right::pre_create, directory.path,
-                 directory.permissions);
+  Way made =
+      way(party, may_remove ? Way::Right::replace : Way::Right::pre_create, directory.path, directory.permissions);
   const std::string mode = " (mode " + name_mode(directory.permissions.mode) + ")";
   if (party.owns(directory.permissions)) {
     made.explanation = subject(party) + " owns " + directory.path + mode + " and may put another file in its place";
   } else if (may_remove) {
     made.explanation = subject(party) + " may write to " + directory.path + mode + " and put another file in its place";
   } else {
-    made.explanation = subject(party) + " may write to " + directory.path + mode + " and make it first, when it is missing";
+    made.explanation =
+        subject(party) + " may write to " + directory.path + mode + " and make it first, when it is missing";
   }
   return made;
 }
@@ -189,10 +190,9 @@ std::vector<Way> ways_to(const PlaceFacts& place, NeededRight needed) {
     if (party.who == Way::Who::anyone || ways.size() == before) continue;
     // What everybody may do is said once.
     const Way& mine = ways.back();
-    const bool said = std::ranges::any_of(ways.begin(), ways.begin() + static_cast<std::ptrdiff_t>(before),
-                                          [&](const Way& w) {
-                                            return w.who == Way::Who::anyone && w.right <= mine.right;
-                                          });
+    const bool said =
+        std::ranges::any_of(ways.begin(), ways.begin() + static_cast<std::ptrdiff_t>(before),
+                            [&](const Way& w) { return w.who == Way::Who::anyone && w.right <= mine.right; });
     if (said) ways.pop_back();
   }
   std::ranges::stable_sort(ways, {}, [](const Way& w) { return std::pair(w.who, w.right); });

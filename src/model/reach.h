@@ -26,10 +26,10 @@ enum class NeededRight {
 
 struct Way {
   enum class Who {
-    anyone,         // every account of the host
-    group,          // members of the group `id`
-    owner,          // the user `id`
-    listed,         // somebody whom an access list names, which is not read here
+    anyone,  // every account of the host
+    group,   // members of the group `id`
+    owner,   // the user `id`
+    listed,  // somebody whom an access list names, which is not read here
   } who = Who::anyone;
   enum class Right {
     take,        // open the file as it lies there, and lock it

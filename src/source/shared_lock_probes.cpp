@@ -16,6 +16,7 @@
 #include <tuple>
 
 #include "source/clocks.h"
+#include "source/live_memory.h"
 #include "source/probe_files.h"
 #include "source/probe_trial.h"
 #include "source/shared_lock_programs.h"
@@ -102,12 +103,15 @@ struct SharedLockProbes::Parts {
   std::size_t turn = 0;                                      // the next target to be asked whether it cancels threads
   std::set<ProcessImage> refused;                            // counted as lost, not to be tried again
   std::set<ProcessImage> crowded_out;
+  // Threads of those who share memory, by the number that they write into locks: (number, process).
+  std::vector<std::pair<pid_t, pid_t>> sharing_threads;
   std::map<ls_shared_key, ls_shared_use, KeyOrder> before;  // as of the last collect
   std::vector<SharedLockUse> left_over;                     // counted between a target's last collect and its end
   std::uint64_t window_began_ns = 0;
   SharedLockPrograms::Lost lost_in_kernel;
   std::map<std::string, std::uint64_t> lost;
 
+  void remember_threads(const RawSample& look);
   void follow(const RawSample& look);
   void check_one();
   void check_price(std::size_t number, std::uint64_t now_ns);
@@ -118,6 +122,7 @@ struct SharedLockProbes::Parts {
   void tell(std::size_t number, const Target& target);
   void release(std::size_t number);
   [[nodiscard]] Counted read_counts();
+  [[nodiscard]] pid_t owner_of_mutex(pid_t pid, std::uint64_t address, const FileId& file);
   void take(const Counted& counted, std::size_t number, std::vector<SharedLockUse>& into);
   void forget(const Counted& counted, std::size_t number);
 };
@@ -142,6 +147,7 @@ Result<std::unique_ptr<SharedLockProbes>> SharedLockProbes::create(bool sessions
 
 void SharedLockProbes::update(const RawSample& look) {
   parts_->scan.update(look);
+  parts_->remember_threads(look);
   parts_->follow(look);
   parts_->check_one();
   parts_->attach_new(look.taken_ns);
@@ -188,6 +194,46 @@ std::vector<pid_t> SharedLockProbes::probed() const {
   }
   std::ranges::sort(pids);
   return pids;
+}
+
+void SharedLockProbes::Parts::remember_threads(const RawSample& look) {
+  sharing_threads.clear();
+  for (const Sharer& sharer : scan.sharers()) {
+    for (const Thread& thread : std::ranges::equal_range(look.threads, sharer.process.pid, {}, &Thread::pid)) {
+      sharing_threads.emplace_back(thread.ns_tid, thread.pid);
+    }
+  }
+  std::ranges::sort(sharing_threads);
+}
+
+// The process that the memory of a contended mutex names, if it is one and only one of those who map it; else 0.
+// Layout: struct __pthread_mutex_s of glibc 2.31 to 2.43 on x86_64; a musl mutex does not pass for one.
+pid_t SharedLockProbes::Parts::owner_of_mutex(pid_t pid, std::uint64_t address, const FileId& file) {
+  struct {
+    std::uint32_t lock, count;
+    std::int32_t owner;
+    std::uint32_t users;
+    std::int32_t kind;
+  } mutex{};
+  constexpr std::int32_t kShared = 128;
+  constexpr std::uint32_t kTidMask = 0x3fffffff;
+  std::array<std::uint8_t, sizeof mutex> bytes{};
+  if (!read_process_memory(proc.get(), pid, address, bytes)) return 0;
+  std::memcpy(&mutex, bytes.data(), sizeof mutex);
+  if ((mutex.kind & kShared) == 0 || mutex.owner <= 0) return 0;
+  if (mutex.lock != 1 && mutex.lock != 2 && (mutex.lock & kTidMask) != static_cast<std::uint32_t>(mutex.owner)) return 0;
+  pid_t found = 0;
+  const auto named = std::ranges::equal_range(sharing_threads, mutex.owner, {}, &std::pair<pid_t, pid_t>::first);
+  for (const auto& [number, process] : named) {
+    const auto maps_it = [&](const Sharer& sharer) {
+      return sharer.process.pid == process &&
+             std::ranges::any_of(sharer.ranges, [&](const SharedRange& r) { return r.place.file == file; });
+    };
+    if (std::ranges::none_of(scan.sharers(), maps_it)) continue;
+    if (found != 0 && found != process) return 0;
+    found = process;
+  }
+  return found;
 }
 
 void SharedLockProbes::Parts::follow(const RawSample& look) {
@@ -368,6 +414,7 @@ void SharedLockProbes::Parts::take(const Counted& counted, std::size_t number, s
       // Written by whoever is first in a window; what races with its end is put where it must be.
       grown.first_failed_ns = std::clamp<std::uint64_t>(
           use.first_failed_ns, std::min<std::uint64_t>(window_began_ns, use.last_failed_ns), use.last_failed_ns);
+      if (!grown.semaphore) grown.owner = owner_of_mutex(target.process.pid, key.address, range->place.file);
     }
     into.push_back(std::move(grown));
   }

@@ -22,6 +22,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -358,15 +359,17 @@ TEST_P(SharedLocks, OfTwoUsersAreCountedExactly) {
   EXPECT_GT(tried.first_failed_ns, 0u);
   EXPECT_LT(tried.first_failed_ns, tried.last_failed_ns);
   EXPECT_LT(tried.last_failed_ns, tried.last_acquired_ns);
-  EXPECT_EQ(use_of(victim, file.at(kSemaphoreAt), true).failed, 307u);
-  EXPECT_EQ(use_of(victim, file.at(kSemaphoreAt), true).acquired, 0u);
+  const SharedLockUse in_vain = use_of(victim, file.at(kSemaphoreAt), true);
+  EXPECT_GE(in_vain.failed, 300u);
+  EXPECT_LE(in_vain.failed, 307u) << "the kernel may put to sleep even who comes too late: then it was a wait";
+  EXPECT_EQ(in_vain.acquired, 0u);
   const SharedLockUse taken = use_of(outsider, file.at(kSemaphoreAt), true);
   EXPECT_EQ(taken.acquired, 3u);
   EXPECT_EQ(taken.released, 2u);
   EXPECT_EQ(taken.failed, 0u);
   EXPECT_EQ(taken.actor.uid, kOutsider);
   EXPECT_LT(taken.last_acquired_ns, taken.last_released_ns);
-  EXPECT_EQ(calls_of(victim), 1022u + 1u + 307u);
+  EXPECT_EQ(calls_of(victim), 1022u + 1u + in_vain.failed);
   EXPECT_EQ(calls_of(outsider), 5u) << "a mutex names its owner: its lock and unlock are not probed";
   EXPECT_TRUE(lost_.empty()) << lost_.begin()->first;
 }
@@ -443,21 +446,32 @@ std::vector<std::uint8_t> code_of(const Peer& peer) {
   return all;
 }
 
+// At once, unless another lockscope looks at this host as well: then when that one has ended, too.
+bool comes_back(const Peer& peer, const std::vector<std::uint8_t>& code) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (code_of(peer) != code) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
 TEST_P(SharedLocks, AreProbedAndLeftAsTheyWereUnderLoad) {
   const SharedFile file(2);
   const Peer victim(kVictim, file);
   const Peer outsider(kOutsider, file);
   const Peer bystander(kVictim, SharedFile(1));
+  const int rounds = std::getenv("LOCKSCOPE_SLOW_HOST") != nullptr ? 2 : 20;
   const auto before = code_of(victim);
   victim.ask(Act::load, 3);
   outsider.ask(Act::load, 1);
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     ASSERT_TRUE(tick_until([&] { return probed(victim) && probed(outsider); })) << round;
     EXPECT_NE(code_of(victim), before) << "a probe is a byte of its code";
-    EXPECT_EQ(code_of(bystander), before);
+    EXPECT_TRUE(comes_back(bystander, before));
     probes_.reset();
-    ASSERT_EQ(code_of(victim), before) << round;
-    ASSERT_EQ(code_of(outsider), before) << round;
+    ASSERT_TRUE(comes_back(victim, before)) << round;
+    ASSERT_TRUE(comes_back(outsider, before)) << round;
     start();
     ASSERT_TRUE(probes_);
   }
@@ -528,7 +542,7 @@ TEST_P(SharedLocks, AreGivenUpWhereOtherLocksAreCalledTooOften) {
   const Peer outsider(kOutsider, file);
   ASSERT_TRUE(tick_until([&] { return probed(victim) && probed(outsider); }));
   collect();
-  EXPECT_EQ(victim.ask(Act::try_private, 500'000), 1'000'000);
+  EXPECT_EQ(victim.ask(Act::try_private, 100'000), 200'000);
   collect();
   EXPECT_FALSE(probed(victim));
   EXPECT_TRUE(probed(outsider));

@@ -278,11 +278,12 @@ class TakenLockNameDetected : public ExposedLockDetected {
  protected:
   TakenLockNameDetected() {
     process(10, 0, "daemon");
-    window.failed_creates.push_back({.actor = {.pid = 10, .start_ns = 10 * kSecond, .uid = 0, .cgroup = 0, .comm = "daemon"},
-                                     .path = "/tmp/daemon.lock",
-                                     .tries = 1,
-                                     .first_ns = 1,
-                                     .last_ns = 1});
+    window.failed_creates.push_back(
+        {.actor = {.pid = 10, .start_ns = 10 * kSecond, .uid = 0, .cgroup = 0, .comm = "daemon"},
+         .path = "/tmp/daemon.lock",
+         .tries = 1,
+         .first_ns = 1,
+         .last_ns = 1});
     PlaceFacts& place = look.facts.named_places["/tmp/daemon.lock"];
     place.path = "/tmp/daemon.lock";
     place.file = {S_IFREG | 0600, kAlice, kAlice};
@@ -340,10 +341,15 @@ TEST_F(TakenLockNameDetected, NotWhereOthersMayNotWrite) {
 }
 
 TEST_F(TakenLockNameDetected, NotWhatIsNoLock) {
-  taken().path = "/tmp/report.txt";
-  EXPECT_TRUE(judged().empty());
-  taken().path = "/tmp/daemon.pid";
-  EXPECT_EQ(judged().size(), 1U);
+  for (const char* path : {"/tmp/report.txt", "/tmp/clock", "/tmp/blocks", "/tmp/locks.d/report", "/tmp/pid"}) {
+    taken().path = path;
+    EXPECT_TRUE(judged().empty()) << path;
+  }
+  for (const char* path :
+       {"/tmp/daemon.pid", "/tmp/.lock", "/tmp/job-lock", "/tmp/LCK..ttyS0", "/tmp/lockfile", "/var/lock/job"}) {
+    taken().path = path;
+    EXPECT_EQ(judged().size(), 1U) << path;
+  }
   taken().own_namespace = true;
   EXPECT_TRUE(judged().empty());
   look.facts.named_places.clear();

@@ -1,76 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // lock_hijack: who is accused, and above all who is not. The holder is alice's process 20, the victim root's 10.
-#include <gtest/gtest.h>
-
-#include "watched_host.h"
+#include "hijack_scene.h"
 
 namespace lockscope::test {
 namespace {
 
 using Waits = std::vector<std::size_t>;
-constexpr pid_t kVictim = 10;
-constexpr pid_t kHolder = 20;
-constexpr pid_t kBystander = 30;
-const std::string kBackup = "/system.slice/backup.service";
-
-class HijackDetected : public ::testing::Test {
- protected:
-  HijackDetected() {
-    host.facts.users = {{0, "root"}, {1001, "alice"}};
-    host.know(kVictim, 0, kBackup, "backup.service");
-    host.know(kHolder, 1001);
-    host.know(kBystander, 0);
-    begin_look();
-  }
-  void begin_look() {
-    look = LookBuilder();
-    victim = add(kVictim, "rotate");
-    holder = add(kHolder, "sleep");
-    bystander = add(kBystander, "other");
-    look.thread_at(holder).state = ThreadState::blocked;
-    look.thread_at(holder).syscall = 230;
-    look.thread_at(holder).blocked_ns = 60 * kSecond;
-  }
-  std::size_t add(pid_t pid, const std::string& comm) {
-    const std::size_t t = look.process(pid, comm);
-    const auto known = host.facts.processes.find(pid);
-    if (known != host.facts.processes.end()) look.thread_at(t).uid = known->second.uid;
-    return t;
-  }
-  std::size_t wait_for(std::initializer_list<pid_t> sharers, std::uint64_t blocked = 12 * kSecond) {
-    const std::size_t w = look.wait_for_flock(victim, kFile.ino, sharers);
-    look.at(w).blocked_ns = blocked;
-    look.hold_flock(kFile.ino, sharers);
-    return w;
-  }
-  // A single look, nothing watched.
-  [[nodiscard]] std::vector<Finding> in_snapshot() {
-    look.facts = host.facts;
-    return look.detect(kLockHijack, thresholds);
-  }
-  [[nodiscard]] bool innocent() { return in_snapshot().empty(); }
-  [[nodiscard]] Finding only_finding() {
-    const auto findings = in_snapshot();
-    EXPECT_EQ(findings.size(), 1U);
-    return findings.empty() ? Finding{} : findings.front();
-  }
-  [[nodiscard]] std::vector<Finding> watched() { return host.detect(kLockHijack, thresholds); }
-
-  // The victim tries and fails for so many ticks, in the sight of this look.
-  void fail_for(int ticks, pid_t pid = kVictim, const std::string& comm = "rotate") {
-    for (int i = 0; i < ticks; ++i) {
-      host.fail(actor(pid, 0, comm));
-      host.tick(look);
-    }
-  }
-
-  WatchedHost host;
-  LookBuilder look;
-  Thresholds thresholds;
-  std::size_t victim = 0;
-  std::size_t holder = 0;
-  std::size_t bystander = 0;
-};
 
 TEST_F(HijackDetected, BlockedInASingleLook) {
   const auto w = wait_for({kHolder});
@@ -483,86 +418,6 @@ TEST_F(HijackDetected, TriesForAMutexWhoseMemoryNamesItsOwner) {
   fail(12, kHolder);
   ASSERT_EQ(watched().size(), 1U);
   EXPECT_EQ(evidence_text(watched()[0], "holder_known_by"), "memory");
-}
-
-class SemaphoreHijack : public HijackDetected {
- protected:
-  SharedLockUse use(pid_t pid, std::uint32_t uid, std::uint64_t acquired, std::uint64_t released) {
-    SharedLockUse made;
-    made.actor = actor(pid, uid);
-    made.place = kShared;
-    made.semaphore = true;
-    made.acquired = acquired;
-    made.released = released;
-    if (acquired > 0) made.last_acquired_ns = host.soon();
-    if (released > 0) made.last_released_ns = host.soon();
-    return made;
-  }
-  void block_for(int ticks) {
-    const auto w = look.wait_for_shared(victim, 0, holder);
-    look.at(w).kind = LockKind::sem;
-    look.at(w).obstacles.clear();
-    look.at(w).blocked_ns = 0;
-    for (int i = 0; i < ticks; ++i) host.tick(look);
-  }
-};
-
-TEST_F(SemaphoreHijack, ByWhoTookItAndDidNotPost) {
-  host.counted.shared_locks = {use(kVictim, 0, 5, 5), use(kHolder, 1001, 1, 0)};
-  block_for(13);
-  ASSERT_EQ(watched().size(), 1U);
-  EXPECT_EQ(watched()[0].confidence, Confidence::confirmed);
-  EXPECT_EQ(evidence_text(watched()[0], "holder_known_by"), "traced");
-}
-
-TEST_F(SemaphoreHijack, OnlyLikelyIfNobodyWasSeenToUseItAsALock) {
-  host.counted.shared_locks = {use(kHolder, 1001, 1, 0)};
-  block_for(13);
-  ASSERT_EQ(watched().size(), 1U);
-  EXPECT_EQ(watched()[0].confidence, Confidence::likely);
-}
-
-TEST_F(SemaphoreHijack, FailingTries) {
-  host.counted.shared_locks = {use(kVictim, 0, 1, 1), use(kHolder, 1001, 1, 0)};
-  host.tick(look);
-  for (int i = 0; i < 13; ++i) {
-    SharedLockUse tries = use(kVictim, 0, 0, 0);
-    tries.failed = 3;
-    tries.first_failed_ns = host.soon(1);
-    tries.last_failed_ns = host.soon(9);
-    host.counted.shared_locks = {tries};
-    host.tick(look);
-  }
-  EXPECT_EQ(watched().size(), 1U);
-}
-
-TEST_F(SemaphoreHijack, NotWithoutEvidenceOfAHolder) {
-  block_for(13);
-  EXPECT_TRUE(watched().empty());
-}
-
-TEST_F(SemaphoreHijack, NotIfItIsASignal) {
-  host.counted.shared_locks = {use(kHolder, 1001, 3, 0), use(kBystander, 0, 0, 3)};
-  block_for(13);
-  EXPECT_TRUE(watched().empty()) << "one takes what the other posts";
-}
-
-TEST_F(SemaphoreHijack, NotAConsumerOfMany) {
-  host.counted.shared_locks = {use(kHolder, 1001, 3, 0)};
-  block_for(13);
-  EXPECT_TRUE(watched().empty());
-}
-
-TEST_F(SemaphoreHijack, NotIfItWasPostedAgain) {
-  host.counted.shared_locks = {use(kHolder, 1001, 1, 1), use(kVictim, 0, 1, 1)};
-  block_for(13);
-  EXPECT_TRUE(watched().empty());
-}
-
-TEST_F(SemaphoreHijack, NotIfTheVictimsSideHasATokenToo) {
-  host.counted.shared_locks = {use(kHolder, 1001, 1, 0), use(kBystander, 0, 2, 1)};
-  block_for(13);
-  EXPECT_TRUE(watched().empty());
 }
 
 }  // namespace

@@ -133,7 +133,7 @@ TEST_F(Gatherer, RemembersAPlaceAndLooksAgain) {
   EXPECT_EQ(gatherer_.gather(sample_, window_).places.at(file_).file.mode, S_IFREG | 0600U);
   ASSERT_EQ(::chmod(path_.c_str(), 0644), 0);
   std::uint32_t mode = 0;
-  for (int tick = 0; tick < 20; ++tick) mode = gatherer_.gather(sample_, window_).places.at(file_).file.mode;
+  for (int tick = 0; tick < 40; ++tick) mode = gatherer_.gather(sample_, window_).places.at(file_).file.mode;
   EXPECT_EQ(mode, S_IFREG | 0644U);
 }
 

@@ -135,13 +135,13 @@ TEST_F(Places, LinksAreFollowedOnlyWhereAsked) {
 }
 
 TEST_F(Places, NothingIsTouchedThatMayHang) {
-  const std::string text = "1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / " + (folder_ / "inner").string() +
-                           " rw - fuse.sshfs host: rw\n";
+  const std::string text =
+      "1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / " + (folder_ / "inner").string() + " rw - fuse.sshfs host: rw\n";
   const MountTable remote = MountTable::parse(text);
   EXPECT_FALSE(walk_place(root_.get(), file_.string(), remote, Links::refuse));
   EXPECT_TRUE(walk_place(root_.get(), folder_.string(), remote, Links::refuse));
-  EXPECT_FALSE(walk_place(root_.get(), folder_.string(), MountTable::parse("1 0 0:1 / / rw - nfs x rw\n"),
-                          Links::refuse));
+  EXPECT_FALSE(
+      walk_place(root_.get(), folder_.string(), MountTable::parse("1 0 0:1 / / rw - nfs x rw\n"), Links::refuse));
   EXPECT_FALSE(walk_place(root_.get(), folder_.string(), MountTable(), Links::refuse)) << "mounts could not be read";
 }
 

@@ -142,8 +142,7 @@ TEST(Reach, NamesTheOneChange) {
   EXPECT_EQ(change_that_closes(open_folder, ways_to(open_folder, NeededRight::open).front(), {}),
             "give /d mode 0755, or move the lock to a directory that only its user may write to");
   const PlaceFacts of_group = place(file(0660, 0, kStaff), {directory(0755)});
-  EXPECT_EQ(change_that_closes(of_group, ways_to(of_group, NeededRight::open).front(), {}),
-            "create it with mode 0600");
+  EXPECT_EQ(change_that_closes(of_group, ways_to(of_group, NeededRight::open).front(), {}), "create it with mode 0600");
 }
 
 // The same by asking for one account at a time, as the kernel does.
@@ -192,15 +191,14 @@ TEST(Reach, AgreesWithANaiveJudge) {
     for (Permissions& p : folders) {
       p = directory(pick(0755, 0711, 0700, 0750, 0777, 01777, 0770, 0733), pick(0, 0, kAlice), pick(0, kStaff));
     }
-    const PlaceFacts facts = place(
-        file(pick(0600, 0640, 0644, 0660, 0666, 0622, 0400), pick(0, 0, kAlice), pick(0, kStaff)), folders);
+    const PlaceFacts facts =
+        place(file(pick(0600, 0640, 0644, 0660, 0666, 0622, 0400), pick(0, 0, kAlice), pick(0, kStaff)), folders);
     const NeededRight needed = random() % 2 == 0 ? NeededRight::open : NeededRight::write;
     const auto ways = ways_to(facts, needed);
     // Members of group 0 are as good as root, and judged elsewhere.
-    const std::pair<Account, std::pair<Who, std::uint32_t>> accounts[] = {
-        {{kStranger, kStranger}, {Who::anyone, 0}},
-        {{kStranger, kStaff}, {Who::group, kStaff}},
-        {{kAlice, kStranger}, {Who::owner, kAlice}}};
+    const std::pair<Account, std::pair<Who, std::uint32_t>> accounts[] = {{{kStranger, kStranger}, {Who::anyone, 0}},
+                                                                          {{kStranger, kStaff}, {Who::group, kStaff}},
+                                                                          {{kAlice, kStranger}, {Who::owner, kAlice}}};
     for (const auto& [account, party] : accounts) {
       std::optional<Right> said;
       for (const Way& way : ways) {
