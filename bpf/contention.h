@@ -63,7 +63,7 @@ struct waiting {
 	__u64 request;     /* its struct file_lock, to compare and to ask the kernel for */
 	__u64 ino;
 	__u32 dev;
-	__u32 slept;       /* since the kernel last said that the file lock is not to be had */
+	__u32 slept;       /* ASLEEP, AWAKE: since the kernel last said that the file lock is not to be had */
 	__u64 run_queue_ns;
 	/* The last time that it was woken, by whom, and whether that one let go of what it waits for. */
 	__u64 woken_ns;
@@ -71,6 +71,8 @@ struct waiting {
 	__u32 released;
 	__u32 pad;
 };
+enum { ASLEEP = 1, AWAKE = 2 };
+enum { EARLY_NS = 1000000 }; /* a wake-up comes that much before its sleep at most */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -100,11 +100,16 @@ static __always_inline bool file_wait_begins(struct task_struct *task, const str
 		return true;
 	}
 	now = bpf_ktime_get_ns();
-	if (w->file_ns) {
+	if (w->file_ns && w->slept == ASLEEP && scheduler_seen) {
+		struct ls_control *c = get_control();
+
+		if (c)
+			lose(c, LS_LOST_END);
+	} else if (w->file_ns) {
 		if (w->ino == key->ino && w->dev == key->dev && w->file_kind == kind) {
 			w->seen_ns = now;
 			w->request = (__u64)fl;
-			w->slept = !scheduler_seen;
+			w->slept = scheduler_seen ? 0 : AWAKE;
 			return false;
 		}
 		file_wait_ended(task, w, now, false);
@@ -113,7 +118,7 @@ static __always_inline bool file_wait_begins(struct task_struct *task, const str
 	w->dev = key->dev;
 	w->file_kind = kind;
 	w->request = (__u64)fl;
-	w->slept = !scheduler_seen;
+	w->slept = scheduler_seen ? 0 : AWAKE;
 	w->run_queue_ns = 0;
 	w->seen_ns = now;
 	w->file_ns = now;

@@ -8,6 +8,9 @@
  *   woken                               -> by whom, and by letting go of this or not
  *   switched in                         -> the wait has ended: acquired, or else abandoned (timeout, signal)
  *
+ * Hosts were met on which the scheduler is silent about a switch in a thousand. A thread that goes to sleep in a wait
+ * that never ended, or wakes up without having been woken, tells of that: such waits are counted as lost.
+ *
  * File locks: contention_file_locks.bpf.c knows their begin and end; only what happens asleep is noted here.
  */
 #include "first_wait.h"
@@ -117,7 +120,7 @@ static __always_inline void switched_out(struct task_struct *task, __u64 *now)
 	if (family == FILE_LOCK) {
 		w = bpf_task_storage_get(&waiting_threads, task, NULL, 0);
 		if (w)
-			w->slept = 1;
+			w->slept = ASLEEP;
 		return;
 	}
 	if (is_compat(task, regs)) {
@@ -132,6 +135,12 @@ static __always_inline void switched_out(struct task_struct *task, __u64 *now)
 		if (c)
 			lose(c, LS_LOST_NO_STORAGE);
 		return;
+	}
+	if (w->word_ns) {
+		c = get_control();
+		if (c)
+			lose(c, LS_LOST_END);
+		w->word_ns = 0;
 	}
 	if (family == SYSV) {
 		w->where = (__u32)regs->di;
@@ -158,9 +167,17 @@ static __always_inline void switched_in(struct task_struct *task, __u64 *clock)
 	w->run_queue_ns = now - w->woken_ns;
 	if (family == FILE_LOCK) {
 		w->seen_ns = now;
+		if (w->slept)
+			w->slept = AWAKE;
 		/* Released: the thread asks again, and the answer is counted. Still queued: a signal, it goes home. */
 		if (w->slept && still_blocked(w->request))
 			file_wait_ended(task, w, now, false);
+	} else if (w->woken_ns + EARLY_NS < w->word_ns) { /* woken, but by whom? */
+		struct ls_control *c = get_control();
+
+		if (c)
+			lose(c, LS_LOST_END);
+		w->word_ns = 0;
 	} else {
 		struct ls_wait_key key = { .where = w->where, .kind = w->kind };
 

@@ -13,6 +13,12 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 enum { EOWNERDEAD = 130, BPF_NOEXIST_ = 1, CALLS = 4 };
 
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct xol_area { unsigned long vaddr; };
+struct uprobes_state { struct xol_area *xol_area; };
+struct mm_struct___probed { struct uprobes_state uprobes_state; };
+#pragma clang attribute pop
+
 /* A call in progress, known by its frame: the stack pointer at the entry. Of one frame there is one call. */
 struct call {
 	__u64 frame, address, began_ns, switches;
@@ -64,6 +70,17 @@ static __always_inline bool holds(const struct ls_span *span, __u32 count, __u32
 	return false;
 }
 
+/*
+ * Whether the return address on the stack is the kernel's already, put there at an earlier hit of this call: a retry
+ * inside the function (the cheapest instruction may lie in its loop), or a tail call.
+ */
+static __always_inline bool is_return_probed(struct task_struct *task, __u64 caller)
+{
+	struct mm_struct___probed *mm = (void *)task->mm;
+
+	return caller && caller == BPF_CORE_READ(mm, uprobes_state.xol_area, vaddr);
+}
+
 /* Whether this call is one to be counted: then its return is wanted. */
 static __always_inline bool enter(__u64 cookie, __u64 address, __u64 frame)
 {
@@ -96,6 +113,10 @@ static __always_inline bool enter(__u64 cookie, __u64 address, __u64 frame)
 	for (int i = 0; i < CALLS; i++) {
 		if (own->call[i].frame == frame || (!c && !own->call[i].frame))
 			c = &own->call[i];
+	}
+	if (c && c->frame == frame && is_return_probed(task, caller)) {
+		c->what = cookie >> LS_SHARED_COOKIE_CALL;
+		return false; /* one return is enough */
 	}
 	if (!c) { /* a signal handler inside a signal handler, or frames that were jumped out of */
 		oldest = own->next++ & (CALLS - 1);

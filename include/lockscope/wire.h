@@ -133,6 +133,7 @@ enum {
 	LS_LOST_OUTSIDE = 12,      /* the actor has no number in the reader's PID namespace */
 	LS_LOST_NOT_UNDERSTOOD = 13, /* wait of a 32-bit thread */
 	LS_LOST_NO_STORAGE = 14,   /* the kernel gave no memory for a wait */
+	LS_LOST_END = 15,          /* the scheduler did not tell of a wake-up or a switch */
 	LS_LOST_CAUSES = 16,
 };
 

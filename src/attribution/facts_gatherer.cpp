@@ -115,6 +115,7 @@ void FactsGatherer::add_window(Tick& tick) {
   }
   for (const SharedLockUse& use : window.shared_locks) {
     add_actor(tick, use.actor);
+    if (use.owner > 0) add_process(tick, use.owner);
     tick.want(use.place.file, {use.actor.pid, -1});
   }
   for (const WordWaits& waits : window.words) {

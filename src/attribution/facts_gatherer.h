@@ -27,8 +27,8 @@ class FactsGatherer final : public FactsProvider {
 
   [[nodiscard]] HostFacts gather(const Sample& sample, const ContentionWindow& window) override;
 
-  // Also the files of /dev/shm that processes of root and system users map. Reads the maps of all of these: about 0.2 ms
-  // a process.
+  // Also the files of /dev/shm that processes of root and system users map. Reads the maps of all of these: about
+  // 0.2 ms a process.
   void want_shared_memory(bool wanted) { shared_memory_wanted_ = wanted; }
 
  private:

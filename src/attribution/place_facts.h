@@ -2,8 +2,8 @@
 // Where the file of a lock lies and what guards the way to it. Found by what the kernel calls the descriptor or mapping
 // of a process that has it, and believed only if the walk there ends at the very same file. A file that the process
 // sees in a mount namespace of its own is looked for on the host (systemd's PrivateTmp=, the root of a container), and
-// walked to from the process' own root where it has no name there. A semaphore that sem_open(3) has made is known to its
-// maker under the passing name of its making (glibc links it to its own and removes that): /dev/shm is searched for it.
+// walked to from the process' own root where it has no name there. A semaphore that sem_open(3) has made is known to
+// its maker under the passing name of its making (glibc links it to its own and removes that): /dev/shm is searched.
 // For src/attribution, one thread. Cost: about 50 us a place, and once a tick 1 us for each mount.
 #pragma once
 

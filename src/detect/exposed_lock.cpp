@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// exposed_lock: a lock now in use by a more trusted process (root, a system user, a service of the system) lies where a
-// less trusted user can take it, replace it or make it first. Nobody need have done so: it is judged by the place alone,
-// so it runs only where it is asked for (`lockscope audit`). One finding a lock, by the worst way to it. Says nothing of
-// what has no name on the host, of locks of ordinary users, and of descriptors that a more trusted process only
-// inherited from a less trusted one. Linear but for ordered maps of locks and processes.
+// exposed_lock: a lock now in use by a more trusted process (root, a system user, a service of the system) lies where
+// a less trusted user can take it, replace it or make it first. Nobody need have done so: it is judged by the place
+// alone, so it runs only where it is asked for (`lockscope audit`). One finding a lock, by the worst way to it. Says
+// nothing of what has no name on the host, of locks of ordinary users, and of descriptors that a more trusted process
+// only inherited from a less trusted one. Linear but for ordered maps of locks and processes.
 #include <fmt/format.h>
 
 #include <algorithm>

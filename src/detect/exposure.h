@@ -12,8 +12,8 @@
 
 namespace lockscope {
 
-// How far a process of the host is trusted. Confined ones (containers, user namespaces) and those of which too little is
-// known have none: a lock of theirs is not judged.
+// How far a process of the host is trusted. Confined ones (containers, user namespaces) and those of which too little
+// is known have none: a lock of theirs is not judged.
 enum class Standing { none, service, system_user, root };
 
 struct Relier {

@@ -19,6 +19,7 @@ constexpr std::uint64_t kTriesAtLeast = 3;
 constexpr std::uint64_t kTakenAgain = 2;
 constexpr std::uint64_t kOutstandingAtMost = 4;
 constexpr std::size_t kChainAtMost = 64;
+constexpr std::uint64_t kLatelySeen = 1'000'000'000;
 
 using Pids = std::vector<pid_t>;
 
@@ -260,7 +261,7 @@ class HijackSearch {
     const LockTable::Lock* record = locks_->find(lock);
     if (record == nullptr || series.tries < kTriesAtLeast || series.last_ns - series.first_ns < threshold_) return;
     const Domain victim = domain_of(view_.facts, series.actor);
-    const std::uint64_t since = std::max(series.first_ns, insiders_until(lock, victim));
+    std::uint64_t since = std::max(series.first_ns, insiders_until(lock, victim));
     if (since > series.last_ns || series.last_ns - since < threshold_) return;
 
     bool as_lock = true;
@@ -277,7 +278,7 @@ class HijackSearch {
       if (record->kind == LockKind::sem) {
         holds = traced_holds(lock, as_lock);
       } else if (record->kind && can_be_held(*record->kind)) {
-        holds = owners_seen(*record, since);
+        holds = owners_seen(*record, since);  // starved since they were first seen to hold it
       }
       if (std::max(latest_grant(lock, holds), since) + threshold_ > series.last_ns) return;
     }
@@ -346,14 +347,14 @@ class HijackSearch {
     return latest;
   }
 
-  // The owner that the looks show, look after look, for as long as the victim has been failing.
-  std::vector<Hold> owners_seen(const LockTable::Lock& record, std::uint64_t since) const {
+  // The owner that the looks show, look after look, up to now. `since`: put off to when the last of them was first seen.
+  std::vector<Hold> owners_seen(const LockTable::Lock& record, std::uint64_t& since) const {
     std::vector<Hold> holds;
     for (const LockTable::HolderSeen& seen : record.holders) {
-      const bool all_the_time = seen.first_ns <= since + threshold_ / 2 && seen.last_ns + threshold_ / 2 >= now_;
       const Thread* leader = leader_of(seen.leader.tid);
-      if (!all_the_time || leader == nullptr || leader->id.start_ns != seen.leader.start_ns) continue;
+      if (seen.last_ns + std::max(threshold_ / 2, kLatelySeen) < now_ || leader == nullptr || leader->id.start_ns != seen.leader.start_ns) continue;
       holds.push_back({{seen.leader.tid}, Evidence::memory});
+      since = std::max(since, seen.first_ns);
     }
     return holds;
   }

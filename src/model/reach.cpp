@@ -21,7 +21,7 @@ struct Party {
   Way::Who who = Way::Who::anyone;
   std::uint32_t id = 0;
 
-  // The rwx bits of this party; an owner's are all, and what a list gives is bounded by the group's, which are its mask.
+  // The rwx bits of this party: an owner's are all; what a list gives is bounded by the group's, which are its mask.
   [[nodiscard]] std::uint32_t bits(const Permissions& p) const {
     const std::uint32_t other = p.mode & 7;
     const std::uint32_t group = p.mode >> 3 & 7;
@@ -174,6 +174,8 @@ bool can_be_opened(const PlaceFacts& place) {
          !S_ISLNK(place.file.mode);
 }
 
+bool in_shm(const PlaceFacts& place) { return place.path.starts_with("/dev/shm/"); }
+
 std::string runtime_directory(const std::optional<std::string>& unit) {
   if (!unit || !unit->ends_with(".service")) return "a directory that only its user may write to";
   return "a directory of its own (RuntimeDirectory= in " + *unit + ")";
@@ -206,7 +208,8 @@ std::string change_that_closes(const PlaceFacts& place, const Way& way, const st
         case Way::Who::anyone: {
           // Members of its group keep what they have.
           const std::uint32_t closed = place.file.mode & 0770;
-          return "create it with mode " + name_mode(closed) + ", or in " + runtime_directory(unit);
+          return "create it with mode " + name_mode(closed) +
+                 (in_shm(place) ? "" : ", or in " + runtime_directory(unit));
         }
         case Way::Who::group: {
           const bool by_file = way.through == place.path;
@@ -226,7 +229,10 @@ std::string change_that_closes(const PlaceFacts& place, const Way& way, const st
       return "give " + way.through + " mode " +
              name_mode(way.who == Way::Who::group ? way.mode & ~020U : way.mode & ~022U) + ", or move the lock to " +
              runtime_directory(unit);
-    case Way::Right::pre_create: return "move it to " + runtime_directory(unit);
+    case Way::Right::pre_create:
+      // There is no other folder for named semaphores and shm_open(3).
+      if (in_shm(place)) return "create it with O_EXCL under a name that nobody can foresee, or use memfd_create(2)";
+      return "move it to " + runtime_directory(unit);
   }
   std::abort();
 }

@@ -44,9 +44,9 @@ struct Way {
   friend bool operator==(const Way&, const Way&) = default;
 };
 
-// All ways, the worst first: everybody before groups before owners, taking before replacing before making it first. Ways
-// of one party that add nothing (replace, for who may take) are left out. Nothing where the place has no name on the
-// host, or none at all.
+// All ways, the worst first: everybody before groups before owners, taking before replacing before making it first.
+// Ways of one party that add nothing (replace, for who may take) are left out. Nothing where the place has no name on
+// the host, or none at all.
 [[nodiscard]] std::vector<Way> ways_to(const PlaceFacts& place, NeededRight needed);
 
 // The one change that closes a way, for a person. `unit`: the service that relies on the lock, where known.

@@ -182,6 +182,7 @@ const char* name_of_loss(std::size_t cause) {
       "outside the PID namespace",
       "wait of a 32-bit thread",
       "no memory for a wait",
+      "end of a wait not seen",
   };
   static_assert(kNames[LS_LOST_FILE_LOCKS] == std::string_view("file-lock table full"));
   static_assert(kNames[LS_LOST_CREATES] == std::string_view("table of failed creates full"));

@@ -44,7 +44,8 @@ void ProbeFiles::add(std::vector<ProbeFile>& files, MappedFile file, const Mappe
   const std::uint64_t size = code.end - code.start;
   // Symbols are the file's own word: only what lies in the code that is mapped is believed.
   for (const ProbeSite& site : sites->sites) {
-    if (site.offset >= code.offset && site.offset - code.offset < size) found.sites.push_back(site);
+    if (site.entry >= code.offset && site.offset >= site.entry && site.offset - code.offset < size)
+      found.sites.push_back(site);
   }
   for (const FileSpan& body : sites->bodies) {
     if (body.start < code.offset || body.end - code.offset > size) continue;

@@ -6,13 +6,15 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <map>
 #include <string_view>
 
 namespace lockscope {
 namespace {
 
-constexpr std::size_t kFunctionStart = 64;        // bytes looked at
+constexpr std::size_t kFunctionStart = 64;        // bytes looked at for a site
+constexpr std::size_t kFunctionBytes = 512;       // and for jumps back to it
 constexpr std::uint64_t kUnsizedFunction = 512;   // for symbols without a size
 constexpr std::uint64_t kLargestFunction = 8192;  // what a symbol's size is believed up to
 constexpr unsigned kStackPointer = 4;
@@ -201,14 +203,16 @@ constexpr std::array kFunctions{
     Function{"pthread_mutex_clocklock", LS_CALL_MUTEX_TIMED, true},
 };
 
-std::uint64_t site_in_file(int fd, std::uint64_t offset) {
-  std::array<std::uint8_t, kFunctionStart> bytes{};
+ProbeSite site_in_file(int fd, ls_shared_call call, std::uint64_t entry, std::uint64_t size) {
+  std::array<std::uint8_t, kFunctionBytes> bytes{};
+  const std::size_t wanted = std::min<std::uint64_t>(size, bytes.size());
   ssize_t got = 0;
   do {
-    got = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    got = ::pread(fd, bytes.data(), wanted, static_cast<off_t>(entry));
   } while (got < 0 && errno == EINTR);
-  if (got <= 0) return offset;
-  return offset + choose_probe_site(std::span(bytes).first(static_cast<std::size_t>(got)));
+  const auto function = std::span(bytes).first(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  const std::uint64_t site = choose_probe_site(function.first(std::min(function.size(), kFunctionStart)));
+  return {call, entry + site, entry, may_come_again(function, site)};
 }
 
 }  // namespace
@@ -225,6 +229,26 @@ std::uint64_t choose_probe_site(std::span<const std::uint8_t> function) {
   return 0;
 }
 
+bool may_come_again(std::span<const std::uint8_t> function, std::uint64_t site) {
+  const auto leads_back = [site](std::size_t end, std::int64_t distance) {
+    const std::int64_t target = static_cast<std::int64_t>(end) + distance;
+    return target >= 0 && target <= static_cast<std::int64_t>(site);
+  };
+  for (std::size_t at = site; at < function.size(); ++at) {
+    const std::uint8_t opcode = function[at];
+    const bool is_short = opcode == 0xeb || (opcode >= 0x70 && opcode <= 0x7f) || (opcode >= 0xe0 && opcode <= 0xe3);
+    if (is_short && at + 1 < function.size() && leads_back(at + 2, static_cast<std::int8_t>(function[at + 1]))) {
+      return true;
+    }
+    const bool is_long = opcode == 0xe9 || (opcode >= 0x80 && opcode <= 0x8f && at > site && function[at - 1] == 0x0f);
+    if (!is_long || at + 4 >= function.size()) continue;
+    std::int32_t distance = 0;
+    std::memcpy(&distance, &function[at + 1], sizeof distance);
+    if (leads_back(at + 5, distance)) return true;
+  }
+  return false;
+}
+
 std::optional<ProbeSites> find_probe_sites(int fd, SymbolTable table) {
   const auto elf = read_elf(fd);
   if (!elf) return std::nullopt;
@@ -236,9 +260,9 @@ std::optional<ProbeSites> find_probe_sites(int fd, SymbolTable table) {
     const auto entry = elf->file_offset_of(function.symbol.address);
     if (!entry || by_entry.contains(*entry)) continue;
     const Function& known = kFunctions[function.name];
-    by_entry[*entry] = {known.call, site_in_file(fd, *entry)};
-    if (!known.calls_others) continue;
     const std::uint64_t size = function.symbol.size == 0 ? kUnsizedFunction : function.symbol.size;
+    by_entry[*entry] = site_in_file(fd, known.call, *entry, size);
+    if (!known.calls_others) continue;
     found.bodies.push_back({*entry, *entry + std::min(size, kLargestFunction)});
   }
   for (const auto& [entry, site] : by_entry) found.sites.push_back(site);

@@ -24,10 +24,15 @@ namespace lockscope {
 // The offset of the best instruction of a function that begins with these bytes; 0, the entry, where none is better or
 // the bytes are not understood.
 [[nodiscard]] std::uint64_t choose_probe_site(std::span<const std::uint8_t> function);
+// Whether a jump in these bytes of the function may lead back before or onto the site: one call may then hit it again.
+// Bytes are not told from instructions: true may be wrong, false is not, as far as the bytes go.
+[[nodiscard]] bool may_come_again(std::span<const std::uint8_t> function, std::uint64_t site);
 
 struct ProbeSite {
   ls_shared_call call{};
   std::uint64_t offset = 0;  // in the file
+  std::uint64_t entry = 0;   // of the function
+  bool again = false;        // may be hit more than once in one call
   friend auto operator<=>(const ProbeSite&, const ProbeSite&) = default;
 };
 struct FileSpan {

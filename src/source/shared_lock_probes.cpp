@@ -24,8 +24,10 @@
 namespace lockscope {
 namespace {
 
-// Calls a second on private locks, each 1.5 to 2 us: a process that makes more is not worth what it pays.
-constexpr std::uint64_t kPrivateCallsPerSecond = 20'000;
+// Calls a second on private locks: 2 us each by session, up to 12 us without. A process that makes more is not worth
+// what it pays, 4 to 6 % of a core.
+constexpr std::uint64_t kPrivateCallsBySession = 20'000;
+constexpr std::uint64_t kPrivateCallsOtherwise = 5'000;
 constexpr std::uint64_t kLinger = 30'000'000'000;  // partners come and go: attaching again costs more than waiting
 
 // Keys have no order of their own: C.
@@ -221,7 +223,8 @@ pid_t SharedLockProbes::Parts::owner_of_mutex(pid_t pid, std::uint64_t address, 
   if (!read_process_memory(proc.get(), pid, address, bytes)) return 0;
   std::memcpy(&mutex, bytes.data(), sizeof mutex);
   if ((mutex.kind & kShared) == 0 || mutex.owner <= 0) return 0;
-  if (mutex.lock != 1 && mutex.lock != 2 && (mutex.lock & kTidMask) != static_cast<std::uint32_t>(mutex.owner)) return 0;
+  if (mutex.lock != 1 && mutex.lock != 2 && (mutex.lock & kTidMask) != static_cast<std::uint32_t>(mutex.owner))
+    return 0;
   pid_t found = 0;
   const auto named = std::ranges::equal_range(sharing_threads, mutex.owner, {}, &std::pair<pid_t, pid_t>::first);
   for (const auto& [number, process] : named) {
@@ -271,7 +274,8 @@ void SharedLockProbes::Parts::check_price(std::size_t number, std::uint64_t now_
   const std::uint64_t calls = programs->private_calls(number);
   const std::uint64_t grown = calls - std::exchange(target.private_calls, calls);
   const std::uint64_t elapsed = std::max(now_ns - window_began_ns, kSecond / 10);
-  if (target.ended || grown < kPrivateCallsPerSecond || grown * kSecond / elapsed < kPrivateCallsPerSecond) return;
+  const std::uint64_t most = programs->by_session() ? kPrivateCallsBySession : kPrivateCallsOtherwise;
+  if (target.ended || grown < most || grown * kSecond / elapsed < most) return;
   ++lost["process with too many private lock calls to be probed"];
   target.ended = true;
   refused.insert(target.process);

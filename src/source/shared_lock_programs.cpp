@@ -94,7 +94,8 @@ Result<std::vector<UprobeLink>> SharedLockPrograms::attach(std::size_t number, c
     std::vector<std::uint64_t> cookies;
     for (const ProbeSite& site : file.sites) {
       if (!waits && (site.call == LS_CALL_SEM_WAIT || site.call == LS_CALL_SEM_TIMED)) continue;
-      offsets.push_back(site.offset);
+      // Each hit hooks the return once more, up to a limit of the kernel's; a session can tell.
+      offsets.push_back(kind_ == Kind::multi && site.again ? site.entry : site.offset);
       cookies.push_back(number | static_cast<std::uint64_t>(site.call) << LS_SHARED_COOKIE_CALL);
     }
     if (offsets.empty()) continue;

@@ -39,6 +39,7 @@ class SharedLockPrograms {
   // The number is free for another target. No probe of it may run any more.
   void forget(const Counted& counted, std::size_t number);
 
+  [[nodiscard]] bool by_session() const { return kind_ == UprobeLink::Kind::session; }
   void begin_window();
   struct Lost {
     std::uint64_t uses = 0;   // calls on more locks than are kept

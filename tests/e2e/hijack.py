@@ -59,7 +59,7 @@ MIRRORS = {
     "same-unit": (USER_A, USER_A, None),
     "host-container": (ROOT, CONTAINED, None),
 }
-KINDS = ("flock_ro", "flock", "posix", "ofd", "mutex", "sem")
+KINDS = ("flock_ro", "flock", "posix", "ofd", "mutex")
 JSON_KIND = {"flock_ro": "flock"}
 
 
@@ -74,7 +74,16 @@ class Pair:
             test.rival(ROOT, kind, self.path, "init").wait()
         self.holder = test.rival(places[0], kind, self.path, holder_role)
         self.victim = test.rival(places[1], kind, self.path, victim_role)
+        self.strangers = places[0] is not places[1]
         self.parties = {self.holder.pid, self.victim.pid}
+
+
+    def begin(self):
+        """Of a pair that only stands by (its roles end with +): first the holder, then the victim."""
+        for process in (self.holder, self.victim):
+            process.stdin.write(b"x")
+            process.stdin.flush()
+            assert process.stdout.readline() == b"ok\n", self.name
 
 
 class Hijacks(harness.Case):
@@ -134,22 +143,37 @@ class Hijacks(harness.Case):
             prefix += ["unshare", "--user", "--map-root-user"]
         else:
             prefix += ["setpriv", f"--reuid={place.uid}", f"--regid={place.uid}", "--clear-groups", "--pdeathsig=KILL"]
-        process = self.start(*prefix, self.rival_program, kind, path, role, stdout=subprocess.PIPE)
+        process = self.start(*prefix, self.rival_program, kind, path, role, stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE)
         word = process.stdout.readline()
-        self.assertEqual(b"ok\n", word, f"{kind} {path} {role}")
+        self.assertEqual(b"ready\n" if role.endswith("+") else b"ok\n", word, f"{kind} {path} {role}")
         return process
 
-    def watch(self, seconds, *arguments, standing=()):
-        """What fires, in the order of its firing, and the report at the end."""
-        lines = self.folder / "lines"
-        with open(lines, "wb") as out:
-            watcher = subprocess.Popen(
-                [BINARY, "snapshot", "--for", f"{seconds}s", "--starved", f"{STARVED}s", "--json", *arguments],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, preexec_fn=harness.die_with_parent)
-            self._started.append(watcher)
-            _, words = watcher.communicate(timeout=harness.PATIENCE)
+    def watch(self, seconds, *arguments, pairs=()):
+        """The report of a watch. pairs: those that stand by, and begin when they are watched."""
+        watcher = self.start(BINARY, "snapshot", "--for", f"{seconds}s", "--starved", f"{STARVED}s", "--json",
+                             *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if pairs:
+            strangers = sum(2 for pair in pairs if pair.strangers)
+            until(lambda: self.probed_processes(watcher) >= strangers, "all are probed", alive=watcher)
+            for pair in pairs:
+                pair.begin()
+        report, words = watcher.communicate(timeout=harness.PATIENCE)
         self.assertEqual(0, watcher.returncode, words.decode(errors="replace"))
-        return Report(lines.read_bytes())
+        return Report(report)
+
+    @staticmethod
+    def probed_processes(watcher):
+        """How many processes have probes of the watcher: each link names its process; 0: of all."""
+        pids = set()
+        for entry in pathlib.Path(f"/proc/{watcher.pid}/fdinfo").iterdir():
+            try:
+                words = entry.read_text().split()
+            except OSError:
+                continue
+            if "uprobe_multi" in words and "pid:" in words:
+                pids.add(words[words.index("pid:") + 1])
+        return len(pids - {"0"})
 
     def hijacks_of(self, report, pair):
         return [finding for finding in report.findings_about(pair.parties)
@@ -182,18 +206,29 @@ class Hijacks(harness.Case):
 
 
 class Matrix(Hijacks):
-    def pairs(self, distances, kinds=KINDS):
-        for kind in kinds:
-            for distance, places in distances.items():
-                for role in ("wait", "try"):
-                    yield Pair(self, kind, distance, places, role)
+    def pairs(self, distances, kinds, later=""):
+        return [Pair(self, kind, distance, places, role + later, "hold" + later)
+                for kind in kinds for distance, places in distances.items() for role in ("wait", "try")]
+
+    def judge_matrix(self, distances):
+        """All stand before the watch begins, but for the semaphores: who took one is not written in it."""
+        pairs = self.pairs(distances, KINDS)
+        self.judge_all(self.watch(STARVED + 9), pairs)
+        harness.end_all()
+        pairs = self.pairs(distances, ["sem"], later="+")
+        self.judge_all(self.watch(STARVED + 12, pairs=pairs), pairs)
 
     def test_found(self):
-        pairs = list(self.pairs(DISTANCES))
-        self.judge_all(self.watch(STARVED + 4), pairs)
+        self.judge_matrix(DISTANCES)
 
     def test_mirrors(self):
-        pairs = list(self.pairs(MIRRORS))
+        self.judge_matrix(MIRRORS)
+
+    def test_semaphore_that_nobody_was_seen_to_take(self):
+        """It may be a signal that the other has not given yet."""
+        pairs = self.pairs(DISTANCES, ["sem"])
+        for pair in pairs:
+            pair.severity = None
         self.judge_all(self.watch(STARVED + 4), pairs)
 
     def test_timeouts_of_a_mutex(self):

@@ -7,6 +7,7 @@
 // ROLE: init (make the mutex or semaphore), hold (take it and keep it), wait (take it, waiting), try (try without
 // waiting, each 20 ms, for ever, until it is had), timed (try with a timeout of 100 ms, for ever), pulse (take it for a
 // moment, each 20 ms), borrow (as try, but let go at once when it is had, and go on).
+// With a + behind the ROLE it says "ready" when it has opened the lock, and goes on at the first byte it is given.
 // Says "ok" when it is in its role, "got" when a wait or a try was granted; ends with its parent.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -107,6 +108,12 @@ int main(int argc, char** argv) {
   if (strcmp(role, "init") == 0) {
     say("ok");
     return 0;
+  }
+  char* const later = strchr(argv[3], '+');
+  if (later != NULL) {
+    *later = 0;
+    say("ready");
+    if (getchar() == EOF) return 1;
   }
   if (strcmp(role, "hold") == 0) {
     if (!take(kWait)) die("hold");

@@ -48,6 +48,13 @@ void await_asleep_in(pid_t pid, pid_t tid, long syscall);
 // How often this thread went to sleep. A wait with a timeout that was over before the thread slept is no contended wait.
 [[nodiscard]] std::uint64_t own_sleeps();
 
+// A short wait for a word of its own, left out of every Sum: by going to sleep once more a thread tells of a wait whose
+// end the scheduler did not show, as it happens on some hosts.
+void farewell();
+// All that was made was counted, or is said to be lost.
+[[nodiscard]] testing::AssertionResult accounted(std::uint64_t counted, std::uint64_t made,
+                                                 const ContentionWindow& window);
+
 // A number that processes share.
 class SharedNumber {
  public:

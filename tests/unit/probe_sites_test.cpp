@@ -72,6 +72,20 @@ TEST(ProbeSites, AreTheEntryWhereTheBytesAreNotUnderstood) {
   EXPECT_EQ(site_of({0x85, 0xc0, 0x7f}), 0u);
 }
 
+TEST(ProbeSites, AreToldToBeInALoop) {
+  // A glibc sem_trywait: mov; test; je (the site); lea; lock cmpxchg; jne back to the test; xor; ret
+  const std::vector<std::uint8_t> looping{0x48, 0x8b, 0x07, 0x85, 0xc0, 0x74, 0x11, 0x48, 0x8d, 0x50, 0xff,
+                                          0xf0, 0x48, 0x0f, 0xb1, 0x17, 0x75, 0xf1, 0x31, 0xc0, 0xc3};
+  EXPECT_TRUE(may_come_again(looping, 5));
+  EXPECT_FALSE(may_come_again(looping, 2)) << "the jump leads behind it";
+  EXPECT_FALSE(may_come_again(std::span(looping).first(16), 5)) << "without the jump";
+  const std::vector<std::uint8_t> far{0x53, 0x90, 0x0f, 0x85, 0xf8, 0xff, 0xff, 0xff, 0xe9, 0xf3, 0xff, 0xff, 0xff};
+  EXPECT_TRUE(may_come_again(far, 0));
+  EXPECT_TRUE(may_come_again(std::span(far).first(8), 0)) << "jne to the first byte";
+  EXPECT_FALSE(may_come_again(std::span(far).first(7), 0)) << "cut off";
+  EXPECT_FALSE(may_come_again({}, 0));
+}
+
 TEST(ProbeSites, LieWithinAnyBytes) {
   std::mt19937 random(20240607);
   std::uniform_int_distribution<int> byte(0, 255);
@@ -80,6 +94,7 @@ TEST(ProbeSites, LieWithinAnyBytes) {
     for (std::uint8_t& b : code) b = static_cast<std::uint8_t>(byte(random));
     const std::uint64_t site = choose_probe_site(code);
     ASSERT_TRUE(site == 0 || site < code.size());
+    static_cast<void>(may_come_again(code, site));
   }
 }
 

@@ -145,6 +145,16 @@ TEST(Reach, NamesTheOneChange) {
   EXPECT_EQ(change_that_closes(of_group, ways_to(of_group, NeededRight::open).front(), {}), "create it with mode 0600");
 }
 
+TEST(Reach, SharedMemoryCannotBeMoved) {
+  PlaceFacts object = place(file(0666), {directory(01777)});
+  object.path = "/dev/shm/sem.jobs";
+  EXPECT_EQ(change_that_closes(object, ways_to(object, NeededRight::write).front(), "a.service"),
+            "create it with mode 0660");
+  object.file = file(0600);
+  EXPECT_EQ(change_that_closes(object, ways_to(object, NeededRight::write).front(), "a.service"),
+            "create it with O_EXCL under a name that nobody can foresee, or use memfd_create(2)");
+}
+
 // The same by asking for one account at a time, as the kernel does.
 struct Account {
   std::uint32_t uid;
