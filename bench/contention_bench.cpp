@@ -53,7 +53,11 @@ double timed(const std::function<void(int)>& operations, int at_once) {
 }
 
 double system_calls() {
-  return timed([](int n) { while (n-- > 0) ::syscall(SYS_getppid); }, 1000);
+  return timed(
+      [](int n) {
+        while (n-- > 0) ::syscall(SYS_getppid);
+      },
+      1000);
 }
 
 double free_mutex() {
@@ -204,9 +208,12 @@ void show_account(Operation& operation) {
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 15;
   std::vector<Operation> operations = {
-      {"unrelated system call", system_calls, {}},   {"mutex nobody waits for, pair", free_mutex, {}},
-      {"flock, pair", flock_pairs, {}},              {"fcntl lock, pair", posix_pairs, {}},
-      {"context switch, pipe", pipe_switches, {}},   {"contended futex wait", futex_waits, {}},
+      {"unrelated system call", system_calls, {}},
+      {"mutex nobody waits for, pair", free_mutex, {}},
+      {"flock, pair", flock_pairs, {}},
+      {"fcntl lock, pair", posix_pairs, {}},
+      {"context switch, pipe", pipe_switches, {}},
+      {"contended futex wait", futex_waits, {}},
   };
   pin(0);
   for (int round = 0; round < rounds; ++round) {
@@ -219,10 +226,12 @@ int main(int argc, char** argv) {
   fmt::print("ns, least / median of {} batches of {} ms, one CPU; [and with a hook on the exit of every system call]\n",
              rounds, kBatch.count());
   for (const Operation& o : operations) {
-    fmt::print("  {:<28} off {:6.0f} / {:6.0f}   on {:6.0f} / {:6.0f}   added {:+5.0f} / {:+5.0f}   [added {:+5.0f} / {:+5.0f}]\n",
-               o.name, least(o.times[0]), median(o.times[0]), least(o.times[1]), median(o.times[1]),
-               least(o.times[1]) - least(o.times[0]), median(o.times[1]) - median(o.times[0]),
-               least(o.times[2]) - least(o.times[0]), median(o.times[2]) - median(o.times[0]));
+    fmt::print(
+        "  {:<28} off {:6.0f} / {:6.0f}   on {:6.0f} / {:6.0f}   added {:+5.0f} / {:+5.0f}   [added {:+5.0f} / "
+        "{:+5.0f}]\n",
+        o.name, least(o.times[0]), median(o.times[0]), least(o.times[1]), median(o.times[1]),
+        least(o.times[1]) - least(o.times[0]), median(o.times[1]) - median(o.times[0]),
+        least(o.times[2]) - least(o.times[0]), median(o.times[2]) - median(o.times[0]));
   }
   fmt::print("by the kernel's own account, ns a run (create does nothing here: what the account itself costs)\n");
   for (Operation& o : operations) show_account(o);

@@ -176,11 +176,14 @@ void show_contention(const ContentionDescription& contention, Painter& painter) 
   } else {
     painter.line(
         painter.paint(Ink::strong, "Contended locks over " + human_duration(window)) +
-        fmt::format("  ({}, {} in all)", count_of(contention.waits, "wait"), fine_duration(contention.wait_ns)));
+        fmt::format("  ({}, {} in all, idle ones included)", count_of(contention.waits, "wait"), fine_duration(contention.wait_ns)));
     const auto shown = std::span(contention.locks).first(std::min(contention.locks.size(), kShown));
     Table(shown, painter).show();
-    const std::size_t hidden = contention.locks_hidden + contention.locks.size() - shown.size();
-    if (hidden > 0) painter.line(fmt::format("  … {} with less", count_of(hidden, "more lock")));
+  }
+  const std::size_t hidden =
+      contention.locks_hidden + contention.locks.size() - std::min(contention.locks.size(), kShown);
+  if (hidden > 0) {
+    painter.line(fmt::format("  … {}: waited for less, or idle (--all lists them)", count_of(hidden, "more lock")));
   }
   if (contention.file_lock_operations > 0) {
     painter.line(fmt::format("  {}", count_of(contention.file_lock_operations, "file-lock operation")));

@@ -60,13 +60,16 @@ LockDescription describe_lock(const LockTable::TopLock& top, const HostFacts& fa
 
 }  // namespace
 
-ContentionDescription describe_contention(const LockTable& locks, const HostFacts& facts, std::size_t shown) {
+ContentionDescription describe_contention(const LockTable& locks, const HostFacts& facts, bool all) {
   ContentionDescription out;
   const LockTable::Totals& totals = locks.totals();
   out.waits = totals.waits;
   out.wait_ns = totals.wait_ns;
   out.file_lock_operations = totals.file_lock_operations;
-  for (LockTable::TopLock& top : locks.top(shown)) {
+  for (LockTable::TopLock& top : locks.top(locks.lock_count())) {
+    const bool is_lock = top.kind && (can_be_held(*top.kind) || *top.kind == LockKind::sem ||
+                                      *top.kind == LockKind::sysv_sem);
+    if (out.locks.size() == kLocksShown || (!all && !is_lock)) continue;
     LockContention lock;
     lock.lock = describe_lock(top, facts);
     if (top.process) lock.process = describe_actor(*top.process, facts);

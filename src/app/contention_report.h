@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the lock table to the report's list of contended locks: numbers become names. Called by stream.cpp.
-// Cost: the locks shown, and a pass over the table.
+// Cost: a pass over the table.
 #pragma once
 
 #include "lockscope/facts.h"
@@ -11,7 +11,8 @@ namespace lockscope {
 
 inline constexpr std::size_t kLocksShown = 20;
 
-[[nodiscard]] ContentionDescription describe_contention(const LockTable& locks, const HostFacts& facts,
-                                                        std::size_t shown = kLocksShown);
+// Without `all`: only what somebody holds while others wait. Idle threads sleep on conditions and on words of unknown
+// meaning for as long as they live, and would be the longest waits of every host.
+[[nodiscard]] ContentionDescription describe_contention(const LockTable& locks, const HostFacts& facts, bool all);
 
 }  // namespace lockscope

@@ -122,7 +122,7 @@ Report Stream::report() const {
   }
   report.duration = std::chrono::nanoseconds(ended_ns_ - began_ns_);
   report.taken = time_of(last_->now.raw) - std::chrono::duration_cast<std::chrono::system_clock::duration>(report.duration);
-  report.contention = describe_contention(locks_, facts_);
+  report.contention = describe_contention(locks_, facts_, filter_.all);
   report.contention->window = report.duration;
   report.contention->hooks = hooks_;
   return report;

@@ -18,7 +18,8 @@ static_assert(LS_HISTOGRAM == WaitHistogram::kBuckets);
 
 template <class Key>
 Actor actor_of(const Key& key, const ls_actor& a) {
-  return {static_cast<pid_t>(key.tgid), a.start_ns, key.uid, a.cgroup, std::string(a.comm, strnlen(a.comm, sizeof a.comm))};
+  return {static_cast<pid_t>(key.tgid), a.start_ns, key.uid, a.cgroup,
+          std::string(a.comm, strnlen(a.comm, sizeof a.comm))};
 }
 
 std::optional<FileLockKind> file_kind_of_waits(std::uint32_t kind) {
@@ -138,8 +139,14 @@ void decode_contention(const RawContention& raw, std::uint64_t monotonic_offset_
   const Decoder decoder(monotonic_offset_ns, place);
   decode_locks(raw, decoder, window);
   for (const auto& [key, c] : raw.writes) {
-    window.writes.push_back({actor_of(key, c.actor), {key.dev, key.ino}, c.writes, c.against_flock, c.against_posix,
-                             static_cast<pid_t>(c.locker), decoder.time(c.first_ns), decoder.time(c.last_ns)});
+    window.writes.push_back({actor_of(key, c.actor),
+                             {key.dev, key.ino},
+                             c.writes,
+                             c.against_flock,
+                             c.against_posix,
+                             static_cast<pid_t>(c.locker),
+                             decoder.time(c.first_ns),
+                             decoder.time(c.last_ns)});
   }
   std::ranges::sort(window.writes, {}, [](const FileWrites& w) { return std::tie(w.actor, w.file); });
   for (const auto& [key, c] : raw.creates) {

@@ -22,7 +22,7 @@ struct ContentionSettings {
   bool failed_creates = false;  // makes every system call of the host dearer
   // Gives every thread of the host its storage ahead, as kernels before 6.4 get it anyway; for tests.
   bool prepare_threads = false;
-  bool account = false;         // lets the kernel account for what BPF programs cost: all of them, of everybody
+  bool account = false;  // lets the kernel account for what BPF programs cost: all of them, of everybody
   // Entries of each table; there are two of each kind for the host's own accounts and two for ordinary users. About
   // 500 bytes each in all tables together, taken at the start.
   std::size_t table_entries = 16384;
@@ -40,8 +40,8 @@ class BpfContentionSource final : public ContentionSource {
   [[nodiscard]] Result<ContentionWindow> collect() override;
 
   struct Hook {
-    std::string name;     // of the BPF program, as in ContentionWindow::hooks
-    std::string gives;    // what is counted by it
+    std::string name;   // of the BPF program, as in ContentionWindow::hooks
+    std::string gives;  // what is counted by it
     bool attached = false;
     std::string why_not;  // where it is not
   };

@@ -43,9 +43,9 @@ Result<std::size_t> ContentionTables::empty(std::size_t slot, std::size_t key_si
     keys_.resize((have + chunk) * key_size);
     values_.resize((have + chunk) * value_size);
     auto count = static_cast<std::uint32_t>(chunk);
-    const int failed =
-        bpf_map_lookup_and_delete_batch(inner_[slot].get(), first ? nullptr : &batch, &batch,
-                                        keys_.data() + have * key_size, values_.data() + have * value_size, &count, nullptr);
+    const int failed = bpf_map_lookup_and_delete_batch(inner_[slot].get(), first ? nullptr : &batch, &batch,
+                                                       keys_.data() + have * key_size,
+                                                       values_.data() + have * value_size, &count, nullptr);
     const int error = failed != 0 ? errno : 0;
     if (error != 0 && error != ENOENT && error != ENOSPC) {
       return fail(ErrorKind::failed, "cannot read a BPF table", std::strerror(error));

@@ -7,10 +7,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <pthread.h>
 #include <algorithm>
 #include <atomic>
 #include <csignal>
-#include <pthread.h>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -41,8 +41,8 @@ int lock(const Locker& locker, int fd, Want want, bool wait) {
   struct flock range {};
   range.l_type = static_cast<short>(want == Want::exclusive ? F_WRLCK : want == Want::shared ? F_RDLCK : F_UNLCK);
   range.l_whence = SEEK_SET;
-  const int command = locker.kind == FileLockKind::posix ? (wait ? F_SETLKW : F_SETLK)
-                                                         : (wait ? F_OFD_SETLKW : F_OFD_SETLK);
+  const int command =
+      locker.kind == FileLockKind::posix ? (wait ? F_SETLKW : F_SETLK) : (wait ? F_OFD_SETLKW : F_OFD_SETLK);
   return ::fcntl(fd, command, &range) == 0 ? 0 : errno;
 }
 
@@ -66,8 +66,8 @@ class File {
 class ContentionFileLocks : public ContentionTest, public testing::WithParamInterface<Locker> {};
 
 const FileLockUse* find_use(const ContentionWindow& window, pid_t pid, FileLockKind kind) {
-  const auto it = std::ranges::find_if(
-      window.file_locks, [&](const FileLockUse& u) { return u.actor.pid == pid && u.kind == kind; });
+  const auto it = std::ranges::find_if(window.file_locks,
+                                       [&](const FileLockUse& u) { return u.actor.pid == pid && u.kind == kind; });
   return it == window.file_locks.end() ? nullptr : &*it;
 }
 

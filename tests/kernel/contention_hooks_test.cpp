@@ -193,7 +193,9 @@ TEST_F(ContentionHooks, WritesAgainstALock) {
   ::close(fd);
   const auto window = source->collect();
   ASSERT_TRUE(window.has_value());
-  const auto of = [&](pid_t who) { return std::ranges::count(window->writes, who, [](const auto& w) { return w.actor.pid; }); };
+  const auto of = [&](pid_t who) {
+    return std::ranges::count(window->writes, who, [](const auto& w) { return w.actor.pid; });
+  };
   EXPECT_EQ(of(::getpid()), 0);
   EXPECT_EQ(of(later_pid), 0);
   ASSERT_EQ(of(pid), 1);

@@ -10,11 +10,11 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <pthread.h>
 #include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <ctime>
-#include <pthread.h>
 #include <thread>
 
 #include "tests/kernel/contention_stage.h"

@@ -48,14 +48,14 @@ Report only(FindingDescription finding) {
 TEST(TextContention, IsATable) {
   const std::string text = shown(only(contention()), 120);
   SCOPED_TRACE(text);
-  EXPECT_THAT(text, HasSubstr(R"(Contended locks over 10.0s  (1600 waits, 5.0s in all)
+  EXPECT_THAT(text, HasSubstr(R"(Contended locks over 10.0s  (1600 waits, 5.0s in all, idle ones included)
        waited  waits  longest     mean                           lock
    1     1.6s     13     1.5s    123ms  │          ▄█        ▁│  flock /var/lock/orders.lock
       longest: worker-a, 2 given up, 57 tries failed
    2    3.0ms   1503     12us      2us  │█▄ ▁                 │  mutex 0x7f00aa00b040 of redis-server pid 812
       longest: io_thd_1
       bars: how many waits lasted how long, from nothing to 2.0s; each is twice the one before
-  … 3 more locks with less
+  … 3 more locks: waited for less, or idle (--all lists them)
   12345 file-lock operations
   counting took 2.6ms in 5300 runs of BPF programs, 0.03% of one CPU
 )"));
@@ -106,7 +106,7 @@ TEST(TextContention, CountsWhatIsNotShown) {
   ContentionDescription seen = contention();
   seen.locks.resize(30, seen.locks[1]);
   const std::string text = shown(only(seen), 120);
-  EXPECT_THAT(text, HasSubstr("  … 13 more locks with less\n"));
+  EXPECT_THAT(text, HasSubstr("  … 13 more locks: waited for less, or idle (--all lists them)\n"));
   EXPECT_THAT(text, HasSubstr("  12345 file-lock operations\n"));
   EXPECT_LT(lines_of(text).size(), 60u);
 }
