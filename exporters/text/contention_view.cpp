@@ -174,9 +174,9 @@ void show_contention(const ContentionDescription& contention, Painter& painter) 
   if (contention.locks.empty()) {
     painter.line(fmt::format("No contended lock in {}", human_duration(window)));
   } else {
-    painter.line(
-        painter.paint(Ink::strong, "Contended locks over " + human_duration(window)) +
-        fmt::format("  ({}, {} in all, idle ones included)", count_of(contention.waits, "wait"), fine_duration(contention.wait_ns)));
+    painter.line(painter.paint(Ink::strong, "Contended locks over " + human_duration(window)) +
+                 fmt::format("  ({}, {} in all, idle ones included)", count_of(contention.waits, "wait"),
+                             fine_duration(contention.wait_ns)));
     const auto shown = std::span(contention.locks).first(std::min(contention.locks.size(), kShown));
     Table(shown, painter).show();
   }

@@ -182,7 +182,7 @@ struct ContentionWindow {
   std::vector<FileWrites> writes;
   std::vector<FailedCreate> failed_creates;
   std::vector<SharedLockUse> shared_locks;
-  std::vector<LockEvent> events;             // in the order of their end
+  std::vector<LockEvent> events;              // in the order of their end
   std::map<std::string, std::uint64_t> lost;  // by cause
   std::map<std::string, HookCost> hooks;      // by program, since it was loaded
   friend bool operator==(const ContentionWindow&, const ContentionWindow&) = default;

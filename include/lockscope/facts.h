@@ -45,7 +45,7 @@ struct Permissions {
 // Where a lock lies in the file system. What others need to reach it is as lockscope sees it, in the mount namespace of
 // the host, where the file has a name there: /tmp of a service with PrivateTmp= is a folder that only root may enter.
 struct PlaceFacts {
-  std::string path;  // as the process names it
+  std::string path;            // as the process names it
   bool own_namespace = false;  // has no name on the host: the directories are those of the process' own root
   Permissions file;
   bool unlinked = false;                    // has no name any more
@@ -75,7 +75,7 @@ struct HostFacts {
   std::map<std::uint32_t, GroupFacts> groups;  // of places
   // Files of /dev/shm and the processes of root and system users that map them. Only where asked for.
   std::map<FileId, std::vector<pid_t>> shared_memory;
-  std::uint64_t host_user_namespace = 0;  // of lockscope itself; 0: unknown
+  std::uint64_t host_user_namespace = 0;    // of lockscope itself; 0: unknown
   std::uint32_t first_ordinary_uid = 1000;  // UID_MIN of login.defs: below are root and system users
   friend bool operator==(const HostFacts&, const HostFacts&) = default;
 };

@@ -67,8 +67,8 @@ ContentionDescription describe_contention(const LockTable& locks, const HostFact
   out.wait_ns = totals.wait_ns;
   out.file_lock_operations = totals.file_lock_operations;
   for (LockTable::TopLock& top : locks.top(locks.lock_count())) {
-    const bool is_lock = top.kind && (can_be_held(*top.kind) || *top.kind == LockKind::sem ||
-                                      *top.kind == LockKind::sysv_sem);
+    const bool is_lock =
+        top.kind && (can_be_held(*top.kind) || *top.kind == LockKind::sem || *top.kind == LockKind::sysv_sem);
     if (out.locks.size() == kLocksShown || (!all && !is_lock)) continue;
     LockContention lock;
     lock.lock = describe_lock(top, facts);

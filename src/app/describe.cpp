@@ -177,9 +177,8 @@ class Describer {
 
   // A lock that is not that of the first waiter, or that nobody waits for, and who holds it.
   void describe_lock(const Finding& f, FindingDescription& out) {
-    const auto waiter = std::ranges::find_if(f.waiters, [&](std::size_t i) {
-      return contended_lock(sample_, sample_.waits[i]) == f.lock->lock;
-    });
+    const auto waiter = std::ranges::find_if(
+        f.waiters, [&](std::size_t i) { return contended_lock(sample_, sample_.waits[i]) == f.lock->lock; });
     // A wait knows more of its lock: the address, the range.
     out.lock = waiter != f.waiters.end() ? lock(sample_.waits[*waiter]) : lock(*f.lock);
     out.lock->kind = f.lock->kind;

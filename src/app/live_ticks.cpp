@@ -21,16 +21,9 @@ bool needs_holders(const ContentionWindow& window) {
 LiveTicks::LiveTicks(ChosenSource chosen, std::unique_ptr<ContentionSource> contention,
                      std::unique_ptr<SharedLockProbes> probes, std::unique_ptr<SelfTest> self_test,
                      FactsProvider& facts, StopSignal& stop, const TickPace& pace)
-    : chosen_(std::move(chosen)),
-      contention_(std::move(contention)),
-      probes_(std::move(probes)),
-      self_test_(std::move(self_test)),
-      facts_(facts),
-      stop_(stop),
-      pace_(pace),
-      started_(Clock::now()),
-      tick_began_(started_),
-      due_(started_) {}
+    : chosen_(std::move(chosen)), contention_(std::move(contention)), probes_(std::move(probes)),
+      self_test_(std::move(self_test)), facts_(facts), stop_(stop), pace_(pace), started_(Clock::now()),
+      tick_began_(started_), due_(started_) {}
 
 Result<std::optional<Tick>> LiveTicks::next() {
   if (over_) return std::nullopt;

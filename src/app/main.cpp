@@ -26,16 +26,15 @@ int main(int argc, char** argv) {
       say("", command.error().line());
       return command.error().exit_status();
     }
-    const Result<int> status =
-        std::visit(Overloaded{[](const SnapshotOptions& o) { return run_snapshot(o); },
-                              [](const RecordOptions& o) { return run_record(o); },
-                              [](const AuditOptions& o) { return run_audit(o); },
-                              [](const DoctorOptions& o) { return run_doctor(o); },
-                              [](const ReplayOptions& o) { return run_replay(o); },
-                              [](const PrintAndExit& p) -> Result<int> {
-                                return std::fputs(p.text.c_str(), stdout) < 0 || std::fflush(stdout) != 0 ? 3 : 0;
-                              }},
-                   *command);
+    const Result<int> status = std::visit(
+        Overloaded{
+            [](const SnapshotOptions& o) { return run_snapshot(o); },
+            [](const RecordOptions& o) { return run_record(o); }, [](const AuditOptions& o) { return run_audit(o); },
+            [](const DoctorOptions& o) { return run_doctor(o); }, [](const ReplayOptions& o) { return run_replay(o); },
+            [](const PrintAndExit& p) -> Result<int> {
+              return std::fputs(p.text.c_str(), stdout) < 0 || std::fflush(stdout) != 0 ? 3 : 0;
+            }},
+        *command);
     if (status) return *status;
     say("", status.error().line());
     return status.error().exit_status();

@@ -90,9 +90,10 @@ void add_watch(CLI::App& app, WatchOptions& o, CommonOptions& common, const std:
   add_duration(app, "--interval", o.interval, "while watching: time from look to look (default 500ms)");
   add_trust(app, common.thresholds, nullptr);
   app.add_flag("--writes", o.writes, "also watch for writes to files that another process has locked");
-  app.add_flag_callback("--no-probes", [&o] { o.probes = false; },
-                        "set no probes in processes that share memory with another user's or unit's: who has taken a "
-                        "semaphore there, and tries on mutexes there that fail, are then not seen");
+  app.add_flag_callback(
+      "--no-probes", [&o] { o.probes = false; },
+      "set no probes in processes that share memory with another user's or unit's: who has taken a "
+      "semaphore there, and tries on mutexes there that fail, are then not seen");
   app.add_flag("--cost", o.cost, "report what the hooks cost, by the kernel's account; doubles what they cost");
   app.add_flag("--creates", o.creates,
                "also watch for lock files that could not be created because the name was taken; costs every system "
@@ -176,9 +177,10 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   CLI::App& audit_app =
       *app.add_subcommand("audit", "which locks in use could be hijacked, by whom, how to close that");
   audit_app.add_flag("--json", audit.common.json, "one JSON report object on standard output");
-  add_for(audit_app, audit.duration,
-          "also watch this long for programs that find the name of their lock file taken by another user's; costs every "
-          "system call of the host about 0.1 us while it lasts");
+  add_for(
+      audit_app, audit.duration,
+      "also watch this long for programs that find the name of their lock file taken by another user's; costs every "
+      "system call of the host about 0.1 us while it lasts");
   add_allow(audit_app, audit.common.thresholds);
   audit_app.add_flag("--no-bpf", audit.no_bpf, "read /proc alone; without root, one's own processes");
   audit_app.add_flag("--no-color", audit.common.no_color, "no colours, also on a terminal");
@@ -220,8 +222,8 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
     return fail(ErrorKind::usage, e.what(), "", "see 'lockscope --help'");
   }
   if (snapshot_app.parsed()) {
-    if (!snapshot.watch.duration && (snapshot.watch.json_lines || snapshot.watch.writes || snapshot.watch.creates ||
-                                    snapshot.watch.cost)) {
+    if (!snapshot.watch.duration &&
+        (snapshot.watch.json_lines || snapshot.watch.writes || snapshot.watch.creates || snapshot.watch.cost)) {
       return fail(ErrorKind::usage, "--json-lines, --writes, --creates and --cost need --for", "",
                   "see 'lockscope snapshot --help'");
     }

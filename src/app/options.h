@@ -28,18 +28,18 @@ struct CommonOptions {
 
 // What the commands that watch for a while understand.
 struct WatchOptions {
-  std::optional<std::chrono::nanoseconds> duration;             // nothing: until a signal
+  std::optional<std::chrono::nanoseconds> duration;                   // nothing: until a signal
   std::chrono::nanoseconds interval{std::chrono::milliseconds{500}};  // from look to look
-  bool writes = false;       // also writes to files that others have locked
-  bool creates = false;      // also exclusive creates that found the name taken
-  bool probes = true;        // on locks in memory that two domains of trust share
-  bool cost = false;         // have the kernel account what the hooks cost
-  bool json_lines = false;   // each finding when it fires, one a line
+  bool writes = false;                                                // also writes to files that others have locked
+  bool creates = false;     // also exclusive creates that found the name taken
+  bool probes = true;       // on locks in memory that two domains of trust share
+  bool cost = false;        // have the kernel account what the hooks cost
+  bool json_lines = false;  // each finding when it fires, one a line
 };
 
 struct SnapshotOptions {
   CommonOptions common;
-  WatchOptions watch;  // only if its duration is set
+  WatchOptions watch;       // only if its duration is set
   std::vector<pid_t> pids;  // empty: the whole host
   std::chrono::nanoseconds confirm{std::chrono::milliseconds{100}};
   bool all = false;

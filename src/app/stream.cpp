@@ -100,8 +100,8 @@ Result<Stream::Step> Stream::step() {
 
   Attribution attribution;
   Step step;
-  step.fired = log_.update(describe_findings(judgement, filter_, live_ ? &attribution : nullptr),
-                           time_of(judgement.now.raw));
+  step.fired =
+      log_.update(describe_findings(judgement, filter_, live_ ? &attribution : nullptr), time_of(judgement.now.raw));
   last_ = std::move(judgement);
   return step;
 }
@@ -121,7 +121,8 @@ Report Stream::report() const {
     if (count > 0) report.coverage.lost_events[table] += count;
   }
   report.duration = std::chrono::nanoseconds(ended_ns_ - began_ns_);
-  report.taken = time_of(last_->now.raw) - std::chrono::duration_cast<std::chrono::system_clock::duration>(report.duration);
+  report.taken =
+      time_of(last_->now.raw) - std::chrono::duration_cast<std::chrono::system_clock::duration>(report.duration);
   report.contention = describe_contention(locks_, facts_, filter_.all);
   report.contention->window = report.duration;
   report.contention->hooks = hooks_;

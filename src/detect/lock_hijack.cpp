@@ -352,7 +352,9 @@ class HijackSearch {
     std::vector<Hold> holds;
     for (const LockTable::HolderSeen& seen : record.holders) {
       const Thread* leader = leader_of(seen.leader.tid);
-      if (seen.last_ns + std::max(threshold_ / 2, kLatelySeen) < now_ || leader == nullptr || leader->id.start_ns != seen.leader.start_ns) continue;
+      if (seen.last_ns + std::max(threshold_ / 2, kLatelySeen) < now_ || leader == nullptr ||
+          leader->id.start_ns != seen.leader.start_ns)
+        continue;
       holds.push_back({{seen.leader.tid}, Evidence::memory});
       since = std::max(since, seen.first_ns);
     }

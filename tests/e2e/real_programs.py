@@ -5,7 +5,7 @@
 Nothing is found in real programs, as the distribution installs them, that are idle or under a light load. They are
 started here, on unix sockets in a temporary folder; what insists on it runs as nobody. Needs root.
 A program that is missing is a failure, with LOCKSCOPE_ALLOW_MISSING=1 a skipped test.
-Environment: LOCKSCOPE_LOOKS (20), LOCKSCOPE_PROC_LOOKS (3), LOCKSCOPE_BIN, LOCKSCOPE_REPORT_DIR.
+Environment: LOCKSCOPE_LOOKS (20), LOCKSCOPE_PROC_LOOKS (3), LOCKSCOPE_WINDOW (3s), LOCKSCOPE_BIN, LOCKSCOPE_REPORT_DIR.
 """
 
 import glob
@@ -20,6 +20,7 @@ import harness
 from harness import HERE, as_nobody, descendants, snapshot, until
 
 LOOKS = int(os.environ.get("LOCKSCOPE_LOOKS", "20"))
+WINDOW = os.environ.get("LOCKSCOPE_WINDOW", "3s")
 PROC_LOOKS = int(os.environ.get("LOCKSCOPE_PROC_LOOKS", "3"))
 POSTGRES_PROGRAMS = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
 
@@ -60,6 +61,9 @@ class Innocent(harness.Case):
             for number in range(looks):
                 self.look_once(number, *arguments)
         ours = descendants(os.getpid())
+        report = snapshot("--for", WINDOW, "--starved", "1s", "--writes")
+        ours |= descendants(os.getpid())
+        self.assertEqual([], report.findings_about(ours), "while watching")
         report = snapshot("--all")
         ours |= descendants(os.getpid())
         self.assertEqual([], report.findings_about(ours))

@@ -338,7 +338,7 @@ TEST_F(ContentionFileLocksMore, WindowsAddUpExactlyUnderLoad) {
   }
   reaper.join();
   ASSERT_TRUE(good);
-  EXPECT_GT(windows, 2);
+  EXPECT_GE(windows, 2);
   const auto all = static_cast<std::uint64_t>(kThreads) * static_cast<std::uint64_t>(pairs);
   EXPECT_EQ(sum.uses.granted_shared, all);
   EXPECT_EQ(sum.uses.released, all);

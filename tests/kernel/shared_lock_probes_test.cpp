@@ -352,7 +352,9 @@ TEST_P(SharedLocks, OfTwoUsersAreCountedExactly) {
   collect();
 
   const SharedLockUse tried = use_of(victim, file.at(kMutexAt), false);
-  EXPECT_EQ(tried.failed, 1022u) << "the one that slept is not a try";
+  // Even who comes too late to wait may be put to sleep by the kernel: then it was a wait, which the scheduler saw.
+  EXPECT_GE(tried.failed, 1017u);
+  EXPECT_LE(tried.failed, 1022u) << "the one that slept is not a try";
   EXPECT_EQ(tried.acquired, 1u);
   EXPECT_EQ(tried.actor.uid, kVictim);
   EXPECT_EQ(tried.actor.pid, victim.pid());
@@ -361,7 +363,7 @@ TEST_P(SharedLocks, OfTwoUsersAreCountedExactly) {
   EXPECT_LT(tried.last_failed_ns, tried.last_acquired_ns);
   const SharedLockUse in_vain = use_of(victim, file.at(kSemaphoreAt), true);
   EXPECT_GE(in_vain.failed, 300u);
-  EXPECT_LE(in_vain.failed, 307u) << "the kernel may put to sleep even who comes too late: then it was a wait";
+  EXPECT_LE(in_vain.failed, 307u);
   EXPECT_EQ(in_vain.acquired, 0u);
   const SharedLockUse taken = use_of(outsider, file.at(kSemaphoreAt), true);
   EXPECT_EQ(taken.acquired, 3u);
@@ -369,7 +371,7 @@ TEST_P(SharedLocks, OfTwoUsersAreCountedExactly) {
   EXPECT_EQ(taken.failed, 0u);
   EXPECT_EQ(taken.actor.uid, kOutsider);
   EXPECT_LT(taken.last_acquired_ns, taken.last_released_ns);
-  EXPECT_EQ(calls_of(victim), 1022u + 1u + in_vain.failed);
+  EXPECT_EQ(calls_of(victim), tried.failed + 1u + in_vain.failed);
   EXPECT_EQ(calls_of(outsider), 5u) << "a mutex names its owner: its lock and unlock are not probed";
   EXPECT_TRUE(lost_.empty()) << lost_.begin()->first;
 }
