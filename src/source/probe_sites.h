@@ -5,7 +5,7 @@
 // A probe on an instruction that the kernel emulates (push, nop, relative jump or call) costs under 1 us, on any other,
 // which it must step over, 11 us and more. The first few instructions of a function are run straight through, so any of
 // them will do as long as the first argument and the stack pointer are still those of the caller. It is derived from
-// the bytes, not from a table of versions. Instructions: Intel SDM volume 2, chapter 2 and appendix A; what is emulated:
+// the bytes, not from a table of versions. Instructions: Intel SDM volume 2, chapter 2 and appendix A; emulated:
 // arch/x86/kernel/uprobes.c, branch_setup_xol_ops() and push_setup_xol_ops().
 //
 // The file is hostile (elf_symbols.h). For shared_lock_probes only. Cost: about 1 ms for a libc.

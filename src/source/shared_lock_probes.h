@@ -9,7 +9,8 @@
 // (probe_files.h); processes that call their private locks too often to be made to pay for it.
 //
 // Owns everything it attaches; nothing is pinned. Closed, it leaves the code of the watched as it was. For the live
-// ticks only, from one thread; short-lived threads of its own close what is not wanted any more. Needs CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE.
+// ticks only, from one thread; short-lived threads of its own close what is not wanted any more. Needs CAP_BPF,
+// CAP_PERFMON and CAP_SYS_PTRACE.
 // Cost to the watched: bpf/README.md; to others none. To the caller: that of the scan, about 10 ms for each process
 // attached (at most kAttachAtOnce a tick), 1 us a lock in use.
 #pragma once

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The BPF side of shared_lock_probes: its programs, the tables that they read and write, and attaching them. Targets
-// are numbers below LS_SHARED_TARGETS; whose they are is the caller's matter. Owns the programs; links are the caller's.
-// For shared_lock_probes.cpp only. Cost: 10 ms to load; counts 1 us an entry.
+// are numbers below LS_SHARED_TARGETS; whose they are is the caller's matter. Owns the programs; links are the
+// caller's. For shared_lock_probes.cpp only. Cost: 10 ms to load; counts 1 us an entry.
 #pragma once
 
 #include <sys/types.h>

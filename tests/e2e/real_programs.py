@@ -5,7 +5,7 @@
 Nothing is found in real programs, as the distribution installs them, that are idle or under a light load. They are
 started here, on unix sockets in a temporary folder; what insists on it runs as nobody. Needs root.
 A program that is missing is a failure, with LOCKSCOPE_ALLOW_MISSING=1 a skipped test.
-Environment: LOCKSCOPE_LOOKS (20), LOCKSCOPE_PROC_LOOKS (3), LOCKSCOPE_WINDOW (3s), LOCKSCOPE_BIN, LOCKSCOPE_REPORT_DIR.
+Environment: LOCKSCOPE_LOOKS (10), LOCKSCOPE_PROC_LOOKS (2), LOCKSCOPE_WINDOW (3s), LOCKSCOPE_BIN, LOCKSCOPE_REPORT_DIR.
 """
 
 import glob
@@ -19,9 +19,9 @@ import sys
 import harness
 from harness import HERE, as_nobody, descendants, snapshot, until
 
-LOOKS = int(os.environ.get("LOCKSCOPE_LOOKS", "20"))
+LOOKS = int(os.environ.get("LOCKSCOPE_LOOKS", "10"))
 WINDOW = os.environ.get("LOCKSCOPE_WINDOW", "3s")
-PROC_LOOKS = int(os.environ.get("LOCKSCOPE_PROC_LOOKS", "3"))
+PROC_LOOKS = int(os.environ.get("LOCKSCOPE_PROC_LOOKS", "2"))
 POSTGRES_PROGRAMS = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
 
 

@@ -3,261 +3,25 @@
 // processes not at all, and the code of the probed processes is left as it was.
 #include "source/shared_lock_probes.h"
 
-#include <dlfcn.h>
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
-#include <new>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "source/bpf_source.h"
-#include "source/mapped_file.h"
-#include "source/unique_fd.h"
+#include "tests/kernel/shared_lock_peer.h"
 
 namespace lockscope::test {
 namespace {
-
-constexpr uid_t kVictim = 65533;
-constexpr uid_t kOutsider = 65534;
-constexpr std::size_t kPage = 4096;
-constexpr std::size_t kMutexAt = 128;
-constexpr std::size_t kSemaphoreAt = kPage + 256;
-
-struct Locks {
-  pthread_mutex_t* mutex;
-  sem_t* semaphore;
-};
-
-Locks locks_in(void* memory) {
-  auto* bytes = static_cast<char*>(memory);
-  return {reinterpret_cast<pthread_mutex_t*>(bytes + kMutexAt), reinterpret_cast<sem_t*>(bytes + kSemaphoreAt)};
-}
-
-void make(const Locks& locks, unsigned value) {
-  pthread_mutexattr_t shared;
-  ::pthread_mutexattr_init(&shared);
-  ::pthread_mutexattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
-  ::pthread_mutex_init(locks.mutex, &shared);
-  ::sem_init(locks.semaphore, 1, value);
-}
-
-// A file with a mutex and a semaphore in it, the semaphore with this value.
-class SharedFile {
- public:
-  explicit SharedFile(unsigned value) : fd(::memfd_create("lockscope test", MFD_CLOEXEC)) {
-    EXPECT_EQ(::ftruncate(fd.get(), 2 * kPage), 0);
-    void* memory = ::mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-    make(locks_in(memory), value);
-    ::munmap(memory, 2 * kPage);
-  }
-  [[nodiscard]] SharedPlace at(std::size_t offset) const {
-    struct stat status {};
-    ::fstat(fd.get(), &status);
-    return {{kernel_device(status.st_dev), status.st_ino}, offset};
-  }
-  UniqueFd fd;
-};
-
-enum class Act : int {
-  lock,
-  unlock,
-  try_mutex,        // n times; answers how many failed
-  try_semaphore,    // the same
-  timed_semaphore,  // the same, with a deadline that has passed
-  timed_mutex,
-  wait_long,  // for the mutex, until a time-out that it sleeps through
-  wait,       // for the semaphore
-  post,
-  try_private,  // the same calls on locks of its own
-  load,         // threads that try and post until the next act
-  load_canceller,
-  cancel,  // a thread that is in sem_wait; answers whether its destructors have run
-  filter,  // refuse a system call, as in a container
-  exec,
-};
-struct Order {
-  Act act;
-  int times;
-};
-
-int (*cancel)(pthread_t) = nullptr;
-std::atomic<bool> loading{false};
-std::atomic<int> unwound{0};
-struct Unwinds {
-  ~Unwinds() { unwound.store(1); }
-};
-
-template <class Try>
-int failures(int times, Try attempt) {
-  int failed = 0;
-  for (int i = 0; i < times; ++i) failed += attempt() != 0;
-  return failed;
-}
-
-timespec in(std::chrono::milliseconds time) {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  const long ns = now.tv_nsec + static_cast<long>(time.count()) * 1'000'000;
-  return {now.tv_sec + ns / 1'000'000'000, ns % 1'000'000'000};
-}
-
-void* wait_and_unwind(void* semaphore) {
-  const Unwinds unwinds;
-  ::sem_wait(static_cast<sem_t*>(semaphore));
-  return nullptr;
-}
-
-int perform(const Order& order, const Locks& locks, std::vector<std::thread>& threads) {
-  if (loading.exchange(false)) {
-    for (std::thread& thread : threads) thread.join();
-    threads.clear();
-  }
-  const timespec past{1, 0};
-  switch (order.act) {
-    case Act::lock: return ::pthread_mutex_lock(locks.mutex);
-    case Act::unlock: return ::pthread_mutex_unlock(locks.mutex);
-    case Act::try_mutex: return failures(order.times, [&] { return ::pthread_mutex_trylock(locks.mutex); });
-    case Act::try_semaphore: return failures(order.times, [&] { return ::sem_trywait(locks.semaphore); });
-    case Act::timed_semaphore: return failures(order.times, [&] { return ::sem_timedwait(locks.semaphore, &past); });
-    case Act::timed_mutex: return failures(order.times, [&] { return ::pthread_mutex_timedlock(locks.mutex, &past); });
-    case Act::wait_long: {
-      const timespec soon = in(std::chrono::milliseconds(20));
-      return ::pthread_mutex_timedlock(locks.mutex, &soon);
-    }
-    case Act::wait: return failures(order.times, [&] { return ::sem_wait(locks.semaphore); });
-    case Act::post: return failures(order.times, [&] { return ::sem_post(locks.semaphore); });
-    case Act::try_private: {
-      alignas(64) std::array<char, 2 * kPage> memory{};
-      const Locks own = locks_in(memory.data());
-      make(own, 0);
-      ::pthread_mutex_lock(own.mutex);
-      return failures(order.times, [&] { return ::pthread_mutex_trylock(own.mutex); }) +
-             failures(order.times, [&] { return ::sem_trywait(own.semaphore); });
-    }
-    case Act::load:
-      loading = true;
-      for (int i = 0; i < order.times; ++i) {
-        threads.emplace_back([locks] {
-          while (loading) {
-            if (::sem_trywait(locks.semaphore) == 0) ::sem_post(locks.semaphore);
-            if (::pthread_mutex_trylock(locks.mutex) == 0) ::pthread_mutex_unlock(locks.mutex);
-          }
-        });
-      }
-      return 0;
-    case Act::load_canceller: {
-      std::error_code error;  // nothing may be thrown into the test from here
-      const auto folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-      void* library = ::dlopen((folder / "libcanceller.so").c_str(), RTLD_NOW);
-      if (library == nullptr) return 1;
-      cancel = reinterpret_cast<int (*)(pthread_t)>(::dlsym(library, "cancel_thread"));
-      return cancel == nullptr ? 1 : 0;
-    }
-    case Act::cancel: {
-      pthread_t thread{};
-      unwound = 0;
-      ::pthread_create(&thread, nullptr, wait_and_unwind, locks.semaphore);
-      // Its wait is seen in the semaphore: the high half counts the waiters (glibc, nptl/sem_waitcommon.c).
-      const auto* waiters = reinterpret_cast<const volatile std::uint32_t*>(locks.semaphore) + 1;
-      while (*waiters == 0) ::sched_yield();
-      cancel(thread);
-      ::pthread_join(thread, nullptr);
-      return unwound;
-    }
-    case Act::filter: {
-      std::array<sock_filter, 4> program{{{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0},
-                                          {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 335},  // uretprobe(2)
-                                          {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EPERM},
-                                          {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}}};
-      const sock_fprog filter{program.size(), program.data()};
-      return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) | ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
-    }
-    case Act::exec: ::execl("/bin/sleep", "sleep", "1000", nullptr); return errno;
-  }
-  return -1;
-}
-
-// A process of this user that maps the file and does what it is told.
-class Peer {
- public:
-  Peer(uid_t uid, const SharedFile& file) {
-    EXPECT_EQ(::pipe2(orders_.data(), O_CLOEXEC), 0);
-    EXPECT_EQ(::pipe2(answers_.data(), O_CLOEXEC), 0);
-    pid_ = ::fork();
-    if (pid_ == 0) serve(uid, file.fd.get());
-    EXPECT_EQ(answer(), 0);
-  }
-  ~Peer() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-    for (const int fd : {orders_[0], orders_[1], answers_[0], answers_[1]}) ::close(fd);
-  }
-  Peer(const Peer&) = delete;
-  Peer& operator=(const Peer&) = delete;
-
-  [[nodiscard]] pid_t pid() const { return pid_; }
-  void tell(Act act, int times = 1) const {
-    const Order order{act, times};
-    EXPECT_EQ(::write(orders_[1], &order, sizeof order), static_cast<ssize_t>(sizeof order));
-  }
-  [[nodiscard]] int answer() const {
-    int value = -1;
-    EXPECT_EQ(::read(answers_[0], &value, sizeof value), static_cast<ssize_t>(sizeof value)) << "it died";
-    return value;
-  }
-  int ask(Act act, int times = 1) const {
-    tell(act, times);
-    return answer();
-  }
-  void die() const { ::kill(pid_, SIGKILL); }
-
- private:
-  [[noreturn]] void serve(uid_t uid, int file) const {
-    const pid_t parent = ::getppid();
-    if (::setresgid(uid, uid, uid) != 0 || ::setresuid(uid, uid, uid) != 0) ::_exit(1);
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != parent) ::_exit(1);
-    ::close(orders_[1]);
-    ::close(answers_[0]);
-    void* memory = ::mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    std::vector<std::thread> threads;
-    int value = memory == MAP_FAILED ? 1 : 0;
-    Order order{};
-    do {
-      if (::write(answers_[1], &value, sizeof value) != sizeof value) break;
-      if (::read(orders_[0], &order, sizeof order) != sizeof order) break;
-      value = perform(order, locks_in(memory), threads);
-    } while (true);
-    ::_exit(0);
-  }
-
-  pid_t pid_ = -1;
-  std::array<int, 2> orders_{};
-  std::array<int, 2> answers_{};
-};
 
 class SharedLocks : public testing::TestWithParam<bool> {
  protected:
@@ -373,7 +137,9 @@ TEST_P(SharedLocks, OfTwoUsersAreCountedExactly) {
   EXPECT_LT(taken.last_acquired_ns, taken.last_released_ns);
   EXPECT_EQ(calls_of(victim), tried.failed + 1u + in_vain.failed);
   EXPECT_EQ(calls_of(outsider), 5u) << "a mutex names its owner: its lock and unlock are not probed";
-  EXPECT_TRUE(lost_.empty()) << lost_.begin()->first;
+  for (const auto& [cause, count] : lost_) {  // other processes of the host may be lost for reasons of their own
+    EXPECT_FALSE(cause.starts_with("shared-memory lock calls")) << cause;
+  }
 }
 
 TEST_P(SharedLocks, AreCountedForAWaitThatSlept) {
@@ -433,25 +199,10 @@ TEST_P(SharedLocks, AreNotMistakenAfterExecAndExit) {
   EXPECT_EQ(::kill(victim.pid(), 0), 0);
 }
 
-std::vector<std::uint8_t> code_of(const Peer& peer) {
-  std::vector<std::uint8_t> all;
-  const UniqueFd memory(::open(("/proc/" + std::to_string(peer.pid()) + "/mem").c_str(), O_RDONLY | O_CLOEXEC));
-  for (const auto function :
-       {reinterpret_cast<std::uintptr_t>(&::sem_trywait), reinterpret_cast<std::uintptr_t>(&::sem_wait),
-        reinterpret_cast<std::uintptr_t>(&::sem_timedwait), reinterpret_cast<std::uintptr_t>(&::sem_post),
-        reinterpret_cast<std::uintptr_t>(&::pthread_mutex_trylock),
-        reinterpret_cast<std::uintptr_t>(&::pthread_mutex_timedlock)}) {
-    std::array<std::uint8_t, 64> bytes{};
-    EXPECT_EQ(::pread(memory.get(), bytes.data(), bytes.size(), static_cast<off_t>(function)), 64);
-    all.insert(all.end(), bytes.begin(), bytes.end());
-  }
-  return all;
-}
-
 // At once, unless another lockscope looks at this host as well: then when that one has ended, too.
 bool comes_back(const Peer& peer, const std::vector<std::uint8_t>& code) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (code_of(peer) != code) {
+  while (peer.code() != code) {
     if (std::chrono::steady_clock::now() > deadline) return false;
     std::this_thread::yield();
   }
@@ -464,12 +215,12 @@ TEST_P(SharedLocks, AreProbedAndLeftAsTheyWereUnderLoad) {
   const Peer outsider(kOutsider, file);
   const Peer bystander(kVictim, SharedFile(1));
   const int rounds = std::getenv("LOCKSCOPE_SLOW_HOST") != nullptr ? 2 : 20;
-  const auto before = code_of(victim);
+  const auto before = victim.code();
   victim.ask(Act::load, 3);
   outsider.ask(Act::load, 1);
   for (int round = 0; round < rounds; ++round) {
     ASSERT_TRUE(tick_until([&] { return probed(victim) && probed(outsider); })) << round;
-    EXPECT_NE(code_of(victim), before) << "a probe is a byte of its code";
+    EXPECT_NE(victim.code(), before) << "a probe is a byte of its code";
     EXPECT_TRUE(comes_back(bystander, before));
     probes_.reset();
     ASSERT_TRUE(comes_back(victim, before)) << round;
@@ -549,8 +300,8 @@ TEST_P(SharedLocks, AreGivenUpWhereOtherLocksAreCalledTooOften) {
   EXPECT_FALSE(probed(victim));
   EXPECT_TRUE(probed(outsider));
   EXPECT_EQ(lost_["process with too many private lock calls to be probed"], 1u);
-  const auto before = code_of(outsider);
-  ASSERT_TRUE(tick_until([&] { return code_of(victim) != before; })) << "its probes are taken away";
+  const auto before = outsider.code();
+  ASSERT_TRUE(tick_until([&] { return victim.code() != before; })) << "its probes are taken away";
   EXPECT_FALSE(probed(victim)) << "and do not come back";
 }
 
