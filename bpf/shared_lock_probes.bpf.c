@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
  * Calls on semaphores and mutexes in memory that two domains of trust share: probes on libc's functions, in the
- * processes that src/source/shared_lock_probes.cpp names and in no other. Tells what neither the scheduler nor a look can: tries
- * that fail without waiting, and who took a semaphore, in whose memory no owner is written.
+ * processes that src/source/shared_lock_probes.cpp names and in no other. Tells what neither the scheduler nor a look
+ * can: tries that fail without waiting, and who took a semaphore, in whose memory no owner is written.
  *
  * Each call is noted where it begins and counted where it returns. Where the kernel has sessions (6.13) one program
- * does both and a call on a private lock is let go at its entry; before (6.6) two do, and each call pays its return as well.
+ * does both and a call on a private lock is let go at its entry; before (6.6) two do, and each call pays its return
+ * as well.
  */
 #include "kernel_types.h"
 

@@ -21,7 +21,9 @@
 #include "app/sources.h"
 #include "app/subcommands.h"
 #include "source/bpf_source.h"
+#include "source/contention_source.h"
 #include "source/proc_source.h"
+#include "source/shared_lock_probes.h"
 
 namespace lockscope {
 namespace {
@@ -113,6 +115,28 @@ void check_bpf(std::vector<Check>& checks, bool& whole_host) {
   }
 }
 
+// What watching needs: 'snapshot --for', 'record'.
+void check_contention(std::vector<Check>& checks) {
+  auto source = BpfContentionSource::create({});
+  if (!source) {
+    checks.push_back({"watching contention", Verdict::missing, source.error().what + ": " + source.error().why,
+                      source.error().hint});
+  } else {
+    for (const BpfContentionSource::Hook& hook : (*source)->hooks()) {
+      checks.push_back({hook.name, hook.attached ? Verdict::works : Verdict::missing,
+                        hook.attached ? hook.gives : hook.why_not, hook.attached ? "" : "not counted: " + hook.gives});
+    }
+  }
+  const char* const probes = "probes on shared memory";
+  const auto attached = SharedLockProbes::create();
+  if (attached) {
+    checks.push_back({probes, Verdict::works, "who takes semaphores, and tries that fail, where users share them", ""});
+  } else {
+    checks.push_back({probes, Verdict::limited, attached.error().what + ": " + attached.error().why,
+                      "who has taken a semaphore, and tries on shared mutexes that fail, stay unknown"});
+  }
+}
+
 Check check_proc() {
   auto source = ProcSource::open();
   if (!source) return {"/proc", Verdict::missing, source.error().line(), "mount /proc"};
@@ -190,6 +214,7 @@ Result<int> run_doctor(const DoctorOptions& options) {
   checks.push_back(check_pid_namespace());
   if (checks.back().verdict != Verdict::works) whole_host = false;
   check_bpf(checks, whole_host);
+  check_contention(checks);
   checks.push_back(check_proc());
   check_libc(checks);
   if (options.common.json) {

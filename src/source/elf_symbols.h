@@ -23,7 +23,7 @@ struct ElfSegment {
 struct ElfFile {
   bool fixed_address = false;  // ET_EXEC
   bool has_interpreter = false;
-  bool dynamic = false;  // asks a loader to link it
+  bool dynamic = false;                          // asks a loader to link it
   bool position_independent_executable = false;  // DF_1_PIE
   std::string soname;
   std::vector<ElfSegment> loaded;
