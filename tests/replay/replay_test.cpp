@@ -54,7 +54,7 @@ TEST_P(Replay, GivesTheFindingsThatItWasSavedWith) {
   auto looks = read_trace_file(path.string());
   ASSERT_TRUE(looks) << looks.error().line();
   ReplaySource source(std::move(*looks));
-  const auto judged = look_and_judge(source, {}, nullptr, true);
+  const auto judged = look_and_judge(source, {}, nullptr, nullptr, true);
   ASSERT_TRUE(judged) << judged.error().line();
   std::multiset<std::string> found;
   for (const Finding& f : judged->findings) found.insert(line_of(f, judged->now));
@@ -74,7 +74,7 @@ TEST(ReplayTraces, GiveTheSameTwice) {
       auto looks = read_trace_file((fs::path(TRACES) / (name + ".trace")).string());
       ASSERT_TRUE(looks) << looks.error().line();
       ReplaySource source(std::move(*looks));
-      const auto judged = look_and_judge(source, {}, nullptr, true);
+      const auto judged = look_and_judge(source, {}, nullptr, nullptr, true);
       ASSERT_TRUE(judged);
       std::string text;
       for (const Finding& f : judged->findings) text += f.fingerprint + " " + f.summary + "\n";
