@@ -59,7 +59,7 @@ void judgement(benchmark::State& state, const char* shape) {
   if (!source) return state.SkipWithError(source.error().line().c_str());
   std::size_t findings = 0;
   for (auto _ : state) {
-    auto judged = look_and_judge(**source, {.confirm = {}, .thresholds = {}}, nullptr, false);
+    auto judged = look_and_judge(**source, {.confirm = {}, .thresholds = {}}, nullptr, nullptr, false);
     if (!judged) return state.SkipWithError(judged.error().line().c_str());
     findings = judged->findings.size();
   }
