@@ -8,6 +8,7 @@ writers. Each round runs every arm once, in random order:
   on       `lockscope snapshot --for` watches
   account  as on, and the kernel accounts the run time of the hooks (which itself costs two clock reads a run)
   syscalls the comparison: the futex, flock and fcntl system calls are counted by their tracepoints, as other tools do
+  syscalls-account  as syscalls, with the kernel's account
 Throughput is compared by the ratio to "off" of the same round; the second measure is the kernel's account of the hooks'
 run time as a share of the CPU time that was used. Needs root, the programs, and a build with -DLOCKSCOPE_BENCH=ON.
 """
@@ -102,7 +103,7 @@ class Sqlite(Bench):
             old.unlink()
         self.quietly("sqlite3", data, "pragma journal_mode=wal; create table t(a, b);")
         script = self.folder / "script"
-        lines = [".timeout 60000", "pragma synchronous=off;"]
+        lines = [".timeout 60000", "pragma synchronous=normal;"]
         lines += [f"insert into t values({n}, hex(randomblob(50)));" for n in range(self.inserts)]
         script.write_text("\n".join(lines) + "\n")
         began = time.monotonic()
@@ -129,14 +130,15 @@ class Arm:
             cost = ["--cost"] if self.name == "account" else []
             self.watcher = self.bench.start(BINARY, "snapshot", "--for", "1h", "--json", *cost,
                                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        elif self.name == "syscalls":
+        elif self.name.startswith("syscalls"):
             # libbpf finds these tracepoints in tracefs, which need not be mounted here.
-            mounted = 'mount -t tracefs none /sys/kernel/tracing; exec "$0"'
-            self.watcher = self.bench.start("unshare", "--mount", "sh", "-ec", mounted, SYSCALL_COUNTER,
+            mounted = '[ -e /sys/kernel/tracing/events ] || mount -t tracefs none /sys/kernel/tracing; exec "$0"'
+            self.watcher = self.bench.start("unshare", "--mount", "sh", "-ec", mounted + ' "$@"', SYSCALL_COUNTER,
+                                            *(["account"] if self.name != "syscalls" else []),
                                             stdout=subprocess.PIPE)
         if self.watcher:
             # Its hooks are there when it waits for the next tick.
-            waits_in = ["271"] if self.name != "syscalls" else ["128"]  # ppoll, rt_sigtimedwait
+            waits_in = ["271"] if not self.name.startswith("syscalls") else ["128"]  # ppoll, rt_sigtimedwait
             until(lambda: harness.system_call(self.watcher.pid)[:1] == waits_in, "it watches", alive=self.watcher)
         return self
 
@@ -147,6 +149,8 @@ class Arm:
             words, _ = self.watcher.communicate(timeout=harness.PATIENCE)
             if self.name in ("on", "account"):
                 self.report = json.loads(words)
+            else:
+                self.run_ns = int(words.split()[1])
 
 
 def measure(kind, arms, rounds, seconds):
@@ -157,7 +161,7 @@ def measure(kind, arms, rounds, seconds):
         bench.work(seconds)  # warms up, and learns how much is enough
         bench.work(seconds)
         rates = {arm: [] for arm in arms}
-        shares, lost = [], 0
+        shares, counter_shares, lost = [], [], 0
         for _ in range(rounds):
             for name in random.sample(arms, len(arms)):
                 with Arm(bench, name) as arm:
@@ -166,6 +170,8 @@ def measure(kind, arms, rounds, seconds):
                     busy = busy_seconds() - busy
                 if arm.report:
                     lost += sum(arm.report["coverage"]["lost_events"].values())
+                if name == "syscalls-account":
+                    counter_shares.append(arm.run_ns / 1e9 / busy)
                 if name == "account":
                     spent = sum(hook["run_ns"] for hook in arm.report["contention"]["hooks"].values()) / 1e9
                     shares.append(spent / busy)
@@ -180,6 +186,10 @@ def measure(kind, arms, rounds, seconds):
     if shares:
         print(f"  hooks' run time: {100 * statistics.median(shares):.2f} % of the CPU time used "
               f"({100 * min(shares):.2f} to {100 * max(shares):.2f}); lost events {lost}")
+        if counter_shares:
+            print(f"  the system-call programs' run time: {100 * statistics.median(counter_shares):.2f} % "
+                  f"({100 * min(counter_shares):.2f} to {100 * max(counter_shares):.2f}), without what their "
+                  "tracepoints add to every other system call")
         for program, hook in hooks.items():
             if hook["runs"]:
                 print(f"    {program}: {hook['runs']} runs, {hook['run_ns'] / hook['runs']:.0f} ns each")
@@ -193,7 +203,7 @@ def main():
     options = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("needs root")
-    arms = ["off", "on", "account"] + (["syscalls"] if os.access(SYSCALL_COUNTER, os.X_OK) else [])
+    arms = ["off", "on", "account"] + (["syscalls", "syscalls-account"] if os.access(SYSCALL_COUNTER, os.X_OK) else [])
     for kind in (Pgbench, Redis, Sqlite):
         if not options.names or kind.name in options.names:
             measure(kind, arms, options.rounds, options.seconds)

@@ -203,8 +203,13 @@ int BPF_PROG(contention_switch, bool preempt, struct task_struct *prev, struct t
 /* Whether a thread that ends may hold robust mutexes, which the kernel then releases one by one. */
 static __always_inline bool has_robust_locks(struct task_struct *task)
 {
-	__u64 head = (__u64)task->robust_list, first = 0;
+	struct task_struct___grouped *grouped = (void *)task;
+	__u64 head, first = 0;
 
+	if (bpf_core_field_exists(task->robust_list))
+		head = (__u64)task->robust_list;
+	else
+		head = (__u64)BPF_CORE_READ(grouped, futex.robust_list);
 	return head && !bpf_probe_read_user(&first, sizeof(first), (void *)head) && first != head;
 }
 

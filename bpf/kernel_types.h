@@ -126,6 +126,8 @@ struct task_struct {
 	struct thread_struct thread;
 };
 
+struct task_struct___grouped { struct { void *robust_list; } futex; }; /* since 7.2 or before */
+
 struct seq_file;
 struct bpf_iter_meta { struct seq_file *seq; __u64 session_id, seq_num; };
 struct bpf_iter__task { struct bpf_iter_meta *meta; struct task_struct *task; };

@@ -59,18 +59,22 @@ using Owned = std::unique_ptr<Skeleton, Deleter<Destroy>>;
 using Link = std::unique_ptr<bpf_link, Deleter<bpf_link__destroy>>;
 using Ring = std::unique_ptr<ring_buffer, Deleter<ring_buffer__free>>;
 
-// Whether task storage can be made within the scheduler: before 6.4 it came from kmalloc().
+bool has_member(const btf& types, const char* structure, std::string_view member) {
+  const __s32 id = btf__find_by_name_kind(&types, structure, BTF_KIND_STRUCT);
+  if (id < 0) return false;
+  const btf_type* type = btf__type_by_id(&types, static_cast<__u32>(id));
+  const std::span members(btf_members(type), btf_vlen(type));
+  return std::ranges::any_of(members,
+                             [&](const btf_member& m) { return btf__name_by_offset(&types, m.name_off) == member; });
+}
+
+// Whether task storage can be made within the scheduler. Before 6.4 it came from kmalloc(); then from the allocator of
+// BPF, which the map owns; then from kmalloc_nolock(), with elements that remember how they are to be freed (7.2).
 bool storage_can_be_made_late() {
   const std::unique_ptr<btf, Deleter<btf__free>> types(btf__load_vmlinux_btf());
-  if (!types) return false;
-  const __s32 id = btf__find_by_name_kind(types.get(), "bpf_local_storage_map", BTF_KIND_STRUCT);
-  if (id < 0) return false;
-  const btf_type* type = btf__type_by_id(types.get(), static_cast<__u32>(id));
-  const std::span members(btf_members(type), btf_vlen(type));
-  return std::ranges::any_of(members, [&](const btf_member& m) {
-    const std::string_view name = btf__name_by_offset(types.get(), m.name_off);
-    return name == "selem_ma" || name == "use_kmalloc_nolock";
-  });
+  return types && (has_member(*types, "bpf_local_storage_map", "selem_ma") ||
+                   has_member(*types, "bpf_local_storage_map", "use_kmalloc_nolock") ||
+                   has_member(*types, "bpf_local_storage_elem", "state"));
 }
 
 struct Unmap {

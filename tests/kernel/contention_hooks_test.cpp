@@ -243,13 +243,15 @@ TEST_F(ContentionHooks, ReaderInAnotherPidNamespace) {
     });
     return reader.finish();
   });
+  ::close(reply[1]);
+  ::close(turn[0]);
   char byte = 0;
   ASSERT_EQ(::read(reply[0], &byte, 1), 1);
   Actress outside(use);
   EXPECT_TRUE(outside.finish());
   ASSERT_EQ(::write(turn[1], "x", 1), 1);
   EXPECT_TRUE(outer.finish());
-  for (const int fd : {turn[0], turn[1], reply[0], reply[1]}) ::close(fd);
+  for (const int fd : {turn[1], reply[0]}) ::close(fd);
 }
 
 }  // namespace
