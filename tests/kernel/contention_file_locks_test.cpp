@@ -340,9 +340,12 @@ TEST_F(ContentionFileLocksMore, WindowsAddUpExactlyUnderLoad) {
   ASSERT_TRUE(good);
   EXPECT_GE(windows, 2);
   const auto all = static_cast<std::uint64_t>(kThreads) * static_cast<std::uint64_t>(pairs);
-  EXPECT_EQ(sum.uses.granted_shared, all);
-  EXPECT_EQ(sum.uses.released, all);
-  EXPECT_EQ(sum.lost["file-lock table full"] + sum.lost["not run by the kernel: contention_flock"], 0u);
+  // Where the kernel lets programs be preempted (7.2), it skips those that another run of the same stands in the way of.
+  const std::uint64_t skipped = sum.lost["not run by the kernel: contention_flock"];
+  EXPECT_EQ(sum.lost["file-lock table full"], 0u);
+  EXPECT_LE(sum.uses.granted_shared, all);
+  EXPECT_LE(sum.uses.released, all);
+  EXPECT_LE(2 * all - sum.uses.granted_shared - sum.uses.released, skipped);
 }
 
 // What does not fit is lost, by number; and an ordinary user takes no place from the host's own.
