@@ -415,7 +415,10 @@ void race(Build build, Open open, const char* by, std::chrono::seconds length) {
     return out;
   };
   int seen = 0, right = 0, unknown = 0, wrong = 0, looks = 0;
-  for (const auto end = steady_clock::now() + length; steady_clock::now() < end; ++looks) {
+  const auto end = steady_clock::now() + length;
+  // On a slow host hardly a lock stands from before a look to after it: then until one did.
+  const auto patience = end + 2min;
+  for (auto now = steady_clock::now(); now < end || (right == 0 && now < patience); now = steady_clock::now(), ++looks) {
     const auto before = held();
     auto raw = source->sample();
     ASSERT_TRUE(raw) << raw.error().line();
