@@ -10,6 +10,7 @@
 
 #include "lockscope/facts.h"
 #include "lockscope/finding.h"
+#include "lockscope/lock_trace.h"
 #include "lockscope/wait_for_graph.h"
 
 namespace lockscope {
@@ -45,10 +46,19 @@ struct SampleView {
   const ContentionWindow* window = nullptr;  // of this tick; null as above
 };
 
+// What the full level saw, judged when a trace ends or is reported.
+struct TraceView {
+  const LockTrace& trace;
+  TraceNames& names;
+  const Thresholds& thresholds;
+};
+
+// Overrides what it judges by; most do one of the two.
 class Detector {
  public:
   virtual ~Detector() = default;
-  virtual void on_sample(const SampleView& view, std::vector<Finding>& findings) = 0;
+  virtual void on_sample(const SampleView& /*view*/, std::vector<Finding>& /*findings*/) {}
+  virtual void on_trace(const TraceView& /*view*/, std::vector<Finding>& /*findings*/) {}
 };
 
 }  // namespace lockscope

@@ -36,6 +36,13 @@ struct LockReference {
   ContendedLock lock;
 };
 
+// One edge of a lock order: of LockTrace::chains[chain] the lock held[held], then the one wanted.
+struct TraceOrder {
+  std::size_t chain = 0;
+  std::size_t held = 0;
+  friend bool operator==(const TraceOrder&, const TraceOrder&) = default;
+};
+
 struct Finding {
   const char* kind = "";  // from the catalog of src/detect/catalog.h
   int cwe = 0;
@@ -51,6 +58,10 @@ struct Finding {
   std::optional<LockReference> lock;
   std::vector<pid_t> holders;  // processes
   std::vector<FailingTries> failing;
+  // Findings of the full level: indices into the LockTrace.
+  std::vector<TraceOrder> orders;  // a cycle: what the one wants, the next holds, and the first holds what the last wants
+  std::optional<std::size_t> misuse;
+  std::optional<std::size_t> traced_hold;  // LockTrace::long_holds
   std::optional<std::uint64_t> age_ns;
   std::vector<std::pair<std::string, Fact>> evidence;
 };

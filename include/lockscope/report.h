@@ -27,6 +27,16 @@ struct ThreadDescription {
   std::uint64_t start_ns = 0;  // boot time
 };
 
+// A place in code. What is not known is absent.
+struct FrameDescription {
+  std::optional<std::uint64_t> address;
+  std::optional<std::string> function;
+  std::optional<std::string> module;
+  std::optional<std::uint64_t> offset;  // in the function; without one, in the module's file
+  std::optional<std::string> file;
+  std::optional<std::uint32_t> line;
+};
+
 struct LockDescription {
   LockKind kind = LockKind::futex;
   enum class Scope { process_private, process_shared, file } scope = Scope::process_private;
@@ -41,6 +51,7 @@ struct LockDescription {
   std::optional<Range> range;
   std::optional<std::uint32_t> reader_count;
   std::optional<std::uint64_t> mutex_address;  // condition wait: the mutex it takes again
+  std::optional<std::string> class_name;       // of the locks that follow the same rules as this one
 };
 
 struct HolderDescription {
@@ -67,6 +78,26 @@ struct FailingDescription {
   std::optional<std::chrono::system_clock::time_point> last;
 };
 
+// One call, or the end of a thread, that a finding of the full level is about. In the order in which they happened.
+struct LockEventDescription {
+  std::string verb;  // acquired, released, failed, contended, destroyed, exited: what the call did, or tried
+  ThreadDescription thread;
+  std::optional<LockDescription> lock;
+  std::optional<FrameDescription> site;
+  std::optional<std::chrono::system_clock::time_point> time;
+  std::optional<std::string> error;  // "EBUSY"
+};
+
+// A thread took one lock, then asked for another while it held the first.
+struct LockOrderDescription {
+  ThreadDescription thread;
+  LockDescription held;
+  LockDescription wanted;
+  FrameDescription held_site;
+  FrameDescription wanted_site;
+  std::uint64_t count = 0;  // how often this thread did
+};
+
 struct FindingDescription {
   std::string kind;
   int cwe = 0;
@@ -84,6 +115,8 @@ struct FindingDescription {
   std::vector<WaitDescription> waiters;
   std::vector<FailingDescription> failing;
   std::optional<bool> standing;  // over a window: whether it still held at its end
+  std::vector<LockOrderDescription> orders;
+  std::vector<LockEventDescription> events;
   std::vector<std::pair<std::string, Fact>> evidence;
 };
 
@@ -113,6 +146,56 @@ struct ContentionDescription {
   std::map<std::string, HookCost> hooks;
 };
 
+// What the locks of one class cost while they were traced.
+struct LockProfileEntry {
+  std::string class_name;
+  LockKind kind = LockKind::mutex;
+  std::uint64_t instances = 0;
+  std::uint64_t acquired = 0;
+  std::uint64_t contended = 0;
+  std::uint64_t failed = 0;
+  struct Times {
+    std::uint64_t count = 0;
+    std::uint64_t total_ns = 0;
+    std::uint64_t mean_ns = 0;
+    std::uint64_t p50_ns = 0;  // upper edges of histogram buckets, at most the longest
+    std::uint64_t p99_ns = 0;
+    std::uint64_t max_ns = 0;
+  };
+  Times wait;  // of contended acquisitions
+  Times hold;
+  struct Site {
+    FrameDescription site;
+    std::uint64_t acquired = 0;
+    std::uint64_t contended = 0;
+    Times wait;
+    Times hold;
+  };
+  std::vector<Site> holders;  // the places that hold longest in all, the longest first
+  std::vector<Site> waiters;  // the places that wait longest in all
+};
+
+struct ProfileDescription {
+  std::chrono::nanoseconds duration{};
+  std::vector<LockProfileEntry> locks;  // by total wait, then by total hold
+  std::size_t locks_hidden = 0;         // classes left out
+  std::uint64_t acquired = 0;           // of all
+  std::uint64_t contended = 0;
+  struct Waiter {
+    ThreadDescription thread;
+    std::uint64_t waits = 0;
+    std::uint64_t waited_ns = 0;
+  };
+  std::vector<Waiter> waiters;  // the threads that waited longest in all
+};
+
+// The command that `run` ran.
+struct CommandDescription {
+  std::vector<std::string> arguments;
+  std::optional<int> exit_status;
+  std::optional<int> signal;
+};
+
 struct HostDescription {
   std::string name;
   std::string kernel;
@@ -129,6 +212,8 @@ struct Report {
   Coverage coverage;
   std::vector<FindingDescription> findings;
   std::optional<ContentionDescription> contention;
+  std::optional<ProfileDescription> profile;
+  std::optional<CommandDescription> command;
   std::vector<WaitDescription> waits;
   std::size_t waits_hidden = 0;  // idle waits left out (shown with --all)
   std::map<LockKind, std::size_t> hidden_by_kind;

@@ -22,6 +22,7 @@ enum class LockKind {
   pi_mutex,
   priority_protect_mutex,
   rwlock,
+  spin,
   cond,
   sem,
   barrier,

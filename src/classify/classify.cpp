@@ -123,6 +123,7 @@ class Classifier {
       case LockKind::rwlock: return trusted_.rwlock;
       case LockKind::join: return trusted_.join;
       case LockKind::pi_mutex:  // the kernel's own layout
+      case LockKind::spin:
       case LockKind::cond:
       case LockKind::sem:
       case LockKind::barrier:

@@ -8,7 +8,10 @@ namespace lockscope {
 std::span<const CatalogEntry> detector_catalog() {
   static const std::array entries{kDeadlock,    kSelfDeadlock,      kAbandonedLock,      kLongHold,
                                   kExposedLock, kTakenLockName,     kLockHijack,         kStarvation,
-                                  kLockConvoy,  kPriorityInversion, kIgnoredLockFailure, kUnlockedWrite};
+                                  kLockConvoy,  kPriorityInversion, kIgnoredLockFailure, kUnlockedWrite,
+                                  kLockOrderInversion, kUnlockNotLocked, kDoubleUnlock, kUnlockNotOwner,
+                                  kRelock, kDestroyedWhileLocked, kExitWhileHolding, kIgnoredLockFailureTrace,
+                                  kTracedLongHold};
   return entries;
 }
 

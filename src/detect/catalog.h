@@ -33,6 +33,15 @@ extern const CatalogEntry kLockConvoy;
 extern const CatalogEntry kPriorityInversion;
 extern const CatalogEntry kIgnoredLockFailure;
 extern const CatalogEntry kUnlockedWrite;
+extern const CatalogEntry kLockOrderInversion;
+extern const CatalogEntry kUnlockNotLocked;
+extern const CatalogEntry kDoubleUnlock;
+extern const CatalogEntry kUnlockNotOwner;
+extern const CatalogEntry kRelock;
+extern const CatalogEntry kDestroyedWhileLocked;
+extern const CatalogEntry kExitWhileHolding;
+extern const CatalogEntry kIgnoredLockFailureTrace;
+extern const CatalogEntry kTracedLongHold;
 
 [[nodiscard]] std::span<const CatalogEntry> detector_catalog();
 

@@ -33,6 +33,7 @@ const char* words_for(LockKind kind) {
     case LockKind::pi_mutex: return "priority-inheritance mutex";
     case LockKind::priority_protect_mutex: return "priority-protect mutex";
     case LockKind::rwlock: return "rwlock";
+    case LockKind::spin: return "spin lock";
     case LockKind::cond: return "condition variable";
     case LockKind::sem: return "semaphore";
     case LockKind::barrier: return "barrier";

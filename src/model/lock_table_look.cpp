@@ -45,6 +45,7 @@ bool can_be_held(LockKind kind) {
     case LockKind::pi_mutex:
     case LockKind::priority_protect_mutex:
     case LockKind::rwlock:
+    case LockKind::spin:
     case LockKind::stdio:
     case LockKind::loader:
     case LockKind::libc_internal:

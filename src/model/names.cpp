@@ -17,6 +17,7 @@ const char* name_of(LockKind kind) {
     case LockKind::pi_mutex: return "pi_mutex";
     case LockKind::priority_protect_mutex: return "priority_protect_mutex";
     case LockKind::rwlock: return "rwlock";
+    case LockKind::spin: return "spin";
     case LockKind::cond: return "cond";
     case LockKind::sem: return "sem";
     case LockKind::barrier: return "barrier";

@@ -1,80 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "source/elf_symbols.h"
 
-#include <elf.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <span>
+
+#include "symbols/elf_reader.h"
 
 namespace lockscope {
 namespace {
 
-constexpr std::size_t kMaxProgramHeaders = 512;
-constexpr std::size_t kMaxSectionHeaders = 4096;
 constexpr std::size_t kMaxDynamicEntries = 1024;
 constexpr std::size_t kMaxSoname = 256;
 constexpr std::uint16_t kHiddenVersion = 0x8000;  // not the default version of its name
-
-// A file of known size; reads are all or nothing and never beyond it.
-class BoundedFile {
- public:
-  explicit BoundedFile(int fd) : fd_(fd) {
-    struct stat status {};
-    if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) size_ = static_cast<std::uint64_t>(status.st_size);
-  }
-
-  [[nodiscard]] bool holds(std::uint64_t offset, std::uint64_t length) const {
-    return offset <= size_ && length <= size_ - offset;
-  }
-
-  [[nodiscard]] bool read(std::uint64_t offset, void* into, std::size_t length) const {
-    if (!holds(offset, length)) return false;
-    auto* bytes = static_cast<char*>(into);
-    while (length > 0) {
-      const ssize_t got = ::pread(fd_, bytes, length, static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return false;
-      bytes += got;
-      offset += static_cast<std::uint64_t>(got);
-      length -= static_cast<std::size_t>(got);
-    }
-    return true;
-  }
-
-  template <class T>
-  [[nodiscard]] std::optional<T> read_one(std::uint64_t offset) const {
-    T value{};
-    if (!read(offset, &value, sizeof value)) return std::nullopt;
-    return value;
-  }
-
-  // A table of records; nothing if it is longer than the limit or does not lie in the file.
-  template <class T>
-  [[nodiscard]] std::optional<std::vector<T>> read_table(std::uint64_t offset, std::uint64_t count,
-                                                         std::uint64_t limit) const {
-    if (count > limit || !holds(offset, count * sizeof(T))) return std::nullopt;
-    std::vector<T> table(count);
-    if (count > 0 && !read(offset, table.data(), count * sizeof(T))) return std::nullopt;
-    return table;
-  }
-
- private:
-  int fd_;
-  std::uint64_t size_ = 0;
-};
-
-std::optional<Elf64_Ehdr> read_header(const BoundedFile& file) {
-  const auto header = file.read_one<Elf64_Ehdr>(0);
-  if (!header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) return std::nullopt;
-  if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB) return std::nullopt;
-  if (header->e_machine != EM_X86_64) return std::nullopt;
-  if (header->e_type != ET_EXEC && header->e_type != ET_DYN) return std::nullopt;
-  return header;
-}
 
 // A string of a table in the file: up to its NUL, the limit or the end of the file.
 std::string read_string(const BoundedFile& file, std::uint64_t offset) {
@@ -101,19 +38,13 @@ void read_dynamic(const BoundedFile& file, const Elf64_Phdr& dynamic, ElfFile& e
   if (const auto at = elf.file_offset_of(*strings)) elf.soname = read_string(file, *at + *name);
 }
 
-// The section headers, once they are known to lie in the file.
-std::optional<std::vector<Elf64_Shdr>> read_sections(const BoundedFile& file, const Elf64_Ehdr& header) {
-  if (header.e_shoff == 0 || header.e_shentsize != sizeof(Elf64_Shdr)) return std::nullopt;
-  return file.read_table<Elf64_Shdr>(header.e_shoff, header.e_shnum, kMaxSectionHeaders);
-}
-
 // Calls `use` with the place in `names`, the symbol, and whether it is the default version of its name. False: there is
 // no table that could be read.
 template <class Use>
 bool for_each_named(int fd, Elf64_Word type, const std::vector<std::string_view>& names, Use use) {
   const BoundedFile file(fd);
-  const auto header = read_header(file);
-  const auto sections = header ? read_sections(file, *header) : std::nullopt;
+  const auto header = read_elf_header(file);
+  const auto sections = header ? read_elf_sections(file, *header) : std::nullopt;
   if (!sections) return false;
 
   const auto table = std::ranges::find(*sections, type, &Elf64_Shdr::sh_type);
@@ -169,9 +100,8 @@ std::optional<std::uint64_t> ElfFile::file_offset_of(std::uint64_t address) cons
 
 std::optional<ElfFile> read_elf(int fd) {
   const BoundedFile file(fd);
-  const auto header = read_header(file);
-  if (!header || header->e_phentsize != sizeof(Elf64_Phdr)) return std::nullopt;
-  const auto segments = file.read_table<Elf64_Phdr>(header->e_phoff, header->e_phnum, kMaxProgramHeaders);
+  const auto header = read_elf_header(file);
+  const auto segments = header ? read_elf_segments(file, *header) : std::nullopt;
   if (!segments) return std::nullopt;
   ElfFile elf;
   elf.fixed_address = header->e_type == ET_EXEC;
@@ -209,7 +139,7 @@ std::vector<NamedFunction> read_functions(int fd, SymbolTable table, const std::
 }
 
 bool imports_symbol(int fd, std::string_view name) {
-  if (!read_header(BoundedFile(fd))) return false;
+  if (!read_elf_header(BoundedFile(fd))) return false;
   const auto elf = read_elf(fd);
   if (elf && !elf->dynamic && !elf->has_interpreter) return false;
   bool found = false;

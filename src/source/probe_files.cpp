@@ -5,9 +5,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+
+#include "lockscope/wire.h"
 
 namespace lockscope {
 namespace {
+
+constexpr std::array kFunctions{
+    ProbedFunction{"sem_wait", LS_CALL_SEM_WAIT, true},
+    ProbedFunction{"sem_trywait", LS_CALL_SEM_TRY, false},
+    ProbedFunction{"sem_timedwait", LS_CALL_SEM_TIMED, true},
+    ProbedFunction{"sem_clockwait", LS_CALL_SEM_TIMED, true},
+    ProbedFunction{"sem_post", LS_CALL_SEM_POST, false},
+    ProbedFunction{"pthread_mutex_trylock", LS_CALL_MUTEX_TRY, false},
+    ProbedFunction{"pthread_mutex_timedlock", LS_CALL_MUTEX_TIMED, true},
+    ProbedFunction{"pthread_mutex_clocklock", LS_CALL_MUTEX_TIMED, true},
+};
 
 // Names under which a C library with these functions is mapped. Only a reason to look into the file.
 bool names_a_libc(std::string_view path) {
@@ -21,6 +35,8 @@ bool names_a_libc(std::string_view path) {
 
 }  // namespace
 
+std::span<const ProbedFunction> shared_lock_functions() { return kFunctions; }
+
 ProbeFiles::Content ProbeFiles::content_of(const MappedFile& file) {
   const struct stat& status = file.status;
   return {kernel_device(status.st_dev), status.st_ino, static_cast<std::uint64_t>(status.st_size),
@@ -32,7 +48,7 @@ const std::optional<ProbeSites>& ProbeFiles::sites_in(const MappedFile& file, Sy
   auto known = sites_.find(key);
   if (known == sites_.end()) {
     if (sites_.size() >= kMaxFiles) sites_.clear();
-    known = sites_.emplace(key, find_probe_sites(file.fd.get(), table)).first;
+    known = sites_.emplace(key, find_probe_sites(file.fd.get(), table, kFunctions)).first;
   }
   return known->second;
 }

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@
 #include "source/proc_maps.h"
 
 namespace lockscope {
+
+// What shared_lock_probes looks for; their calls are those of enum ls_shared_call.
+[[nodiscard]] std::span<const ProbedFunction> shared_lock_functions();
 
 struct ProbeFile {
   UniqueFd fd;

@@ -18,7 +18,8 @@ constexpr std::size_t kFunctionBytes = 512;       // and for jumps back to it
 constexpr std::uint64_t kUnsizedFunction = 512;   // for symbols without a size
 constexpr std::uint64_t kLargestFunction = 8192;  // what a symbol's size is believed up to
 constexpr unsigned kStackPointer = 4;
-constexpr unsigned kFirstArgument = 7;  // rdi
+constexpr unsigned kFirstArgument = 7;   // rdi
+constexpr unsigned kSecondArgument = 6;  // rsi
 
 // What an instruction of the straight line does, as far as it matters here.
 struct Instruction {
@@ -29,7 +30,7 @@ struct Instruction {
 
 class Decoder {
  public:
-  explicit Decoder(std::span<const std::uint8_t> code) : code_(code) {}
+  Decoder(std::span<const std::uint8_t> code, KeptArguments kept) : code_(code), kept_(kept) {}
 
   Instruction decode() {
     if (code_.size() >= 4 && std::ranges::equal(code_.first(4), kEndbr64)) return {4, false, false};
@@ -88,7 +89,7 @@ class Decoder {
   // Without REX the byte registers 4 to 7 are ah, ch, dh and bh.
   [[nodiscard]] bool is_kept(unsigned reg, bool bytes) const {
     if (bytes && rex_ == 0) return false;
-    return reg == kStackPointer || reg == kFirstArgument;
+    return reg == kStackPointer || reg == kFirstArgument || (kept_ == KeptArguments::two && reg == kSecondArgument);
   }
 
   Instruction end(std::size_t immediate, bool last = false) {
@@ -180,6 +181,7 @@ class Decoder {
   }
 
   std::span<const std::uint8_t> code_;
+  KeptArguments kept_;
   std::size_t at_ = 0;
   unsigned rex_ = 0;
   bool short_operand_ = false;
@@ -187,40 +189,61 @@ class Decoder {
   bool past_end_ = false;
 };
 
-struct Function {
-  std::string_view name;
-  ls_shared_call call;
-  bool calls_others;
-};
-constexpr std::array kFunctions{
-    Function{"sem_wait", LS_CALL_SEM_WAIT, true},
-    Function{"sem_trywait", LS_CALL_SEM_TRY, false},
-    Function{"sem_timedwait", LS_CALL_SEM_TIMED, true},
-    Function{"sem_clockwait", LS_CALL_SEM_TIMED, true},
-    Function{"sem_post", LS_CALL_SEM_POST, false},
-    Function{"pthread_mutex_trylock", LS_CALL_MUTEX_TRY, false},
-    Function{"pthread_mutex_timedlock", LS_CALL_MUTEX_TIMED, true},
-    Function{"pthread_mutex_clocklock", LS_CALL_MUTEX_TIMED, true},
-};
+ProbeSite site_in_file(int fd, const ProbedFunction& known, std::uint64_t entry, std::uint64_t size) {
+  const std::vector<std::uint8_t> bytes = read_function(fd, entry, size);
+  const std::span<const std::uint8_t> function(bytes);
+  const std::uint64_t site = choose_probe_site(function.first(std::min(function.size(), kFunctionStart)), known.kept);
+  return {known.call, entry + site, entry, may_come_again(function, site)};
+}
 
-ProbeSite site_in_file(int fd, ls_shared_call call, std::uint64_t entry, std::uint64_t size) {
-  std::array<std::uint8_t, kFunctionBytes> bytes{};
-  const std::size_t wanted = std::min<std::uint64_t>(size, bytes.size());
-  ssize_t got = 0;
-  do {
-    got = ::pread(fd, bytes.data(), wanted, static_cast<off_t>(entry));
-  } while (got < 0 && errno == EINTR);
-  const auto function = std::span(bytes).first(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-  const std::uint64_t site = choose_probe_site(function.first(std::min(function.size(), kFunctionStart)));
-  return {call, entry + site, entry, may_come_again(function, site)};
+// As read_functions(), of each name the version that programs are linked against today.
+std::vector<NamedFunction> default_functions(int fd, const std::vector<std::string_view>& names) {
+  std::vector<NamedFunction> functions;
+  const auto symbols = read_dynamic_symbols(fd, names);
+  for (std::size_t i = 0; i < symbols.size(); ++i) {
+    if (symbols[i]) functions.push_back({i, *symbols[i]});
+  }
+  return functions;
 }
 
 }  // namespace
 
-std::uint64_t choose_probe_site(std::span<const std::uint8_t> function) {
+std::vector<std::uint8_t> read_function(int fd, std::uint64_t entry, std::uint64_t size) {
+  std::vector<std::uint8_t> bytes(std::min<std::uint64_t>(size, kFunctionBytes));
+  ssize_t got = 0;
+  do {
+    got = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(entry));
+  } while (got < 0 && errno == EINTR);
+  bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return bytes;
+}
+
+std::optional<std::uint64_t> frame_at_first_call(std::span<const std::uint8_t> function) {
+  std::uint64_t frame = 0;
   std::size_t at = 0;
   while (at < function.size()) {
-    const Instruction instruction = Decoder(function.subspan(at)).decode();
+    const auto code = function.subspan(at);
+    const Instruction instruction = Decoder(code, KeptArguments::first).decode();
+    if (instruction.length == 0) return std::nullopt;
+    if (code[0] == 0xe8) return frame;
+    if (code[0] == 0xc3 || code[0] == 0xe9 || code[0] == 0xeb) return std::nullopt;
+    const bool wide_push = code.size() > 1 && code[0] == 0x41 && code[1] >= 0x50 && code[1] <= 0x57;
+    if ((code[0] >= 0x50 && code[0] <= 0x57) || wide_push) frame += 8;
+    if (instruction.length == 4 && code[0] == 0x48 && code[1] == 0x83 && code[2] == 0xec) frame += code[3];
+    if (instruction.length == 7 && code[0] == 0x48 && code[1] == 0x81 && code[2] == 0xec) {
+      std::uint32_t size = 0;
+      std::memcpy(&size, &code[3], sizeof size);
+      frame += size;
+    }
+    at += instruction.length;
+  }
+  return std::nullopt;
+}
+
+std::uint64_t choose_probe_site(std::span<const std::uint8_t> function, KeptArguments kept) {
+  std::size_t at = 0;
+  while (at < function.size()) {
+    const Instruction instruction = Decoder(function.subspan(at), kept).decode();
     if (instruction.length == 0) break;
     if (instruction.emulated) return at;
     if (instruction.last) break;
@@ -249,19 +272,21 @@ bool may_come_again(std::span<const std::uint8_t> function, std::uint64_t site) 
   return false;
 }
 
-std::optional<ProbeSites> find_probe_sites(int fd, SymbolTable table) {
+std::optional<ProbeSites> find_probe_sites(int fd, SymbolTable table, std::span<const ProbedFunction> functions,
+                                           bool every_version) {
   const auto elf = read_elf(fd);
   if (!elf) return std::nullopt;
   std::vector<std::string_view> names;
-  std::ranges::transform(kFunctions, std::back_inserter(names), &Function::name);
+  std::ranges::transform(functions, std::back_inserter(names), &ProbedFunction::name);
+  const bool only_default = table == SymbolTable::dynamic && !every_version;
   std::map<std::uint64_t, ProbeSite> by_entry;  // file offset of the symbol
   ProbeSites found;
-  for (const NamedFunction& function : read_functions(fd, table, names)) {
+  for (const NamedFunction& function : only_default ? default_functions(fd, names) : read_functions(fd, table, names)) {
     const auto entry = elf->file_offset_of(function.symbol.address);
     if (!entry || by_entry.contains(*entry)) continue;
-    const Function& known = kFunctions[function.name];
+    const ProbedFunction& known = functions[function.name];
     const std::uint64_t size = function.symbol.size == 0 ? kUnsizedFunction : function.symbol.size;
-    by_entry[*entry] = site_in_file(fd, known.call, *entry, size);
+    by_entry[*entry] = site_in_file(fd, known, *entry, size);
     if (!known.calls_others) continue;
     found.bodies.push_back({*entry, *entry + std::min(size, kLargestFunction)});
   }

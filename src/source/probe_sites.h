@@ -8,28 +8,43 @@
 // the bytes, not from a table of versions. Instructions: Intel SDM volume 2, chapter 2 and appendix A; emulated:
 // arch/x86/kernel/uprobes.c, branch_setup_xol_ops() and push_setup_xol_ops().
 //
-// The file is hostile (elf_symbols.h). For shared_lock_probes only. Cost: about 1 ms for a libc.
+// The file is hostile (elf_symbols.h). For shared_lock_probes and lock_tracer only. Cost: about 1 ms for a libc.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
-#include "lockscope/wire.h"
 #include "source/elf_symbols.h"
 
 namespace lockscope {
 
+// Arguments that must still be in their registers: the first, or the first two.
+enum class KeptArguments { first, two };
+
 // The offset of the best instruction of a function that begins with these bytes; 0, the entry, where none is better or
 // the bytes are not understood.
-[[nodiscard]] std::uint64_t choose_probe_site(std::span<const std::uint8_t> function);
+[[nodiscard]] std::uint64_t choose_probe_site(std::span<const std::uint8_t> function,
+                                              KeptArguments kept = KeptArguments::first);
 // Whether a jump in these bytes of the function may lead back before or onto the site: one call may then hit it again.
 // Bytes are not told from instructions: true may be wrong, false is not, as far as the bytes go.
 [[nodiscard]] bool may_come_again(std::span<const std::uint8_t> function, std::uint64_t site);
 
+// How far the stack pointer lies below the function's own return address when it makes its first call; nothing: the
+// bytes up to there are not understood.
+[[nodiscard]] std::optional<std::uint64_t> frame_at_first_call(std::span<const std::uint8_t> function);
+
+struct ProbedFunction {
+  std::string_view name;
+  std::uint32_t call = 0;       // what it does; the catalog's own number
+  bool calls_others = false;    // of the catalog: such calls are not the program's own
+  KeptArguments kept = KeptArguments::first;
+};
+
 struct ProbeSite {
-  ls_shared_call call{};
+  std::uint32_t call = 0;
   std::uint64_t offset = 0;  // in the file
   std::uint64_t entry = 0;   // of the function
   bool again = false;        // may be hit more than once in one call
@@ -45,7 +60,12 @@ struct ProbeSites {
   std::vector<FileSpan> bodies;  // of functions that may call others of these: such a call is not the program's own
 };
 
-// Nothing: no x86-64 ELF file, or it has none of the functions.
-[[nodiscard]] std::optional<ProbeSites> find_probe_sites(int fd, SymbolTable table);
+// Nothing: no x86-64 ELF file, or it has none of the functions. `every_version`: also those that only programs which
+// were linked long ago ask for.
+[[nodiscard]] std::optional<ProbeSites> find_probe_sites(int fd, SymbolTable table,
+                                                         std::span<const ProbedFunction> functions,
+                                                         bool every_version = true);
+// The first bytes of a function, as many as a judgement of it needs; fewer where the file ends.
+[[nodiscard]] std::vector<std::uint8_t> read_function(int fd, std::uint64_t entry, std::uint64_t size);
 
 }  // namespace lockscope

@@ -14,6 +14,8 @@
 #include <set>
 #include <string>
 
+#include "lockscope/wire.h"
+#include "source/probe_files.h"
 #include "source/shared_memory_scan.h"
 #include "source/unique_fd.h"
 
@@ -106,15 +108,15 @@ std::string own_libc() {
 
 TEST(ProbeSites, OfThisLibcAreEachFunctionOnce) {
   const UniqueFd fd(::open(own_libc().c_str(), O_RDONLY | O_CLOEXEC));
-  const auto found = find_probe_sites(fd.get(), SymbolTable::dynamic);
+  const auto found = find_probe_sites(fd.get(), SymbolTable::dynamic, shared_lock_functions());
   ASSERT_TRUE(found);
-  std::multiset<ls_shared_call> calls;
+  std::multiset<std::uint32_t> calls;
   std::set<std::uint64_t> offsets;
   for (const ProbeSite& site : found->sites) {
     calls.insert(site.call);
     EXPECT_TRUE(offsets.insert(site.offset).second) << "two versions of one function are one place";
   }
-  for (const ls_shared_call once : {LS_CALL_SEM_WAIT, LS_CALL_SEM_TRY, LS_CALL_SEM_POST, LS_CALL_MUTEX_TRY}) {
+  for (const std::uint32_t once : {LS_CALL_SEM_WAIT, LS_CALL_SEM_TRY, LS_CALL_SEM_POST, LS_CALL_MUTEX_TRY}) {
     EXPECT_EQ(calls.count(once), 1u) << once;
   }
   EXPECT_GE(calls.count(LS_CALL_SEM_TIMED), 1u);
@@ -125,8 +127,8 @@ TEST(ProbeSites, OfThisLibcAreEachFunctionOnce) {
 TEST(ProbeSites, AreNoneInAFileWithoutTheFunctions) {
   const UniqueFd text(::memfd_create("text", MFD_CLOEXEC));
   ASSERT_EQ(::write(text.get(), "#!/bin/sh\n", 10), 10);
-  EXPECT_FALSE(find_probe_sites(text.get(), SymbolTable::dynamic));
-  EXPECT_FALSE(find_probe_sites(text.get(), SymbolTable::full));
+  EXPECT_FALSE(find_probe_sites(text.get(), SymbolTable::dynamic, shared_lock_functions()));
+  EXPECT_FALSE(find_probe_sites(text.get(), SymbolTable::full, shared_lock_functions()));
   EXPECT_FALSE(imports_symbol(text.get(), "pthread_cancel")) << "no program";
 }
 
