@@ -146,6 +146,8 @@ static __always_inline bool begin_call(__u64 cookie, __u64 lock, __u64 ip, __u64
 		count(&s->unreadable);
 		return false;
 	}
+	if (call == LS_SPIN_LOCK && layout == LS_LAYOUT_GLIBC) /* 0: taken at this moment, for the site lies behind that */
+		w.free = w.free || !w.raw;
 	asked.kind = shown_kind(&w);
 	if (call == LS_RWLOCK_RDLOCK || call == LS_RWLOCK_TRYRDLOCK || call == LS_RWLOCK_TIMEDRDLOCK)
 		asked.flags |= LS_HELD_SHARED;

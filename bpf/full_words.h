@@ -17,6 +17,7 @@ struct lock_word {
 	bool inherited;  /* with priority inheritance */
 	bool protected;  /* with a priority ceiling */
 	bool waiters;    /* somebody waits, as far as is written there */
+	__u32 raw;       /* the first word */
 	__u32 owner;     /* in the namespace of the process; 0: not written there */
 	__u8 kind;
 };
@@ -71,6 +72,7 @@ static __always_inline void read_lock_word(__u64 lock, __u8 kind, __u32 layout, 
 	w->known = !bpf_probe_read_user(m, kind == LS_KIND_MUTEX ? 20 : kind == LS_KIND_RWLOCK ? 28 : 4, (void *)lock);
 	if (!w->known)
 		return;
+	w->raw = m[0];
 	switch (kind) {
 	case LS_KIND_MUTEX:
 		if (layout == LS_LAYOUT_MUSL)

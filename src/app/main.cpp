@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
             [](const SnapshotOptions& o) { return run_snapshot(o); },
             [](const RecordOptions& o) { return run_record(o); }, [](const AuditOptions& o) { return run_audit(o); },
             [](const DoctorOptions& o) { return run_doctor(o); }, [](const ReplayOptions& o) { return run_replay(o); },
+            [](const RunOptions& o) { return run_run(o); }, [](const TracePidsOptions& o) { return run_trace(o); },
             [](const PrintAndExit& p) -> Result<int> {
               return std::fputs(p.text.c_str(), stdout) < 0 || std::fflush(stdout) != 0 ? 3 : 0;
             }},

@@ -71,17 +71,22 @@ void add_trust(CLI::App& app, Thresholds& thresholds, bool* was_set) {
   add_allow(app, thresholds);
 }
 
-void add_for(CLI::App& app, std::optional<std::chrono::nanoseconds>& target, const std::string& help) {
+void add_optional_duration(CLI::App& app, const std::string& name, std::optional<std::chrono::nanoseconds>& target,
+                           const std::string& help) {
   app.add_option_function<std::string>(
-         "--for",
-         [&target](const std::string& text) {
+         name,
+         [&target, name](const std::string& text) {
            const auto parsed = parse_duration(text);
-           if (!parsed) throw CLI::ValidationError("--for", parsed.error().line());
-           if (parsed->count() <= 0) throw CLI::ValidationError("--for", "must be longer than nothing");
+           if (!parsed) throw CLI::ValidationError(name, parsed.error().line());
+           if (parsed->count() <= 0) throw CLI::ValidationError(name, "must be longer than nothing");
            target = *parsed;
          },
          help)
       ->type_name("DURATION");
+}
+
+void add_for(CLI::App& app, std::optional<std::chrono::nanoseconds>& target, const std::string& help) {
+  add_optional_duration(app, "--for", target, help);
 }
 
 // How long, how often, and what else to watch.
@@ -100,6 +105,35 @@ void add_watch(CLI::App& app, WatchOptions& o, CommonOptions& common, const std:
                "call of the host about 0.1 us while it lasts");
 }
 
+// What the commands of the full level have in common.
+void add_trace(CLI::App& app, TraceOptions& o) {
+  app.add_flag("--json", o.common.json, "one JSON report object instead of text");
+  app.add_option("-o,--output", o.output, "write the report to FILE")->type_name("FILE");
+  add_duration(app, "--long-hold", o.common.thresholds.long_hold,
+               "report locks held this long (default 10s; unset, only where somebody waited)",
+               &o.common.thresholds.long_hold_set);
+  app.add_option("--suppressions", o.suppressions, "do not report what FILE says is known and wanted")
+      ->type_name("FILE");
+  app.add_flag("--no-color", o.common.no_color, "no colours, also on a terminal");
+  add_exit_code(app, o.common);
+  app.add_flag("-q,--quiet", o.common.quiet, "findings only");
+}
+
+constexpr const char* kRunFooter =
+    "The command gets this terminal and its signals; its exit status is passed on (128+N where signal N ended it), or\n"
+    "1 with --exit-code and a finding. The report goes to standard error, with --json to standard output.\n"
+    "\n"
+    "Examples:\n"
+    "  sudo lockscope run -- ./server --selftest\n"
+    "  sudo lockscope run --exit-code --kill-on-deadlock --timeout 10m -- ./tests\n"
+    "  sudo lockscope run --json -o locks.json -- make check\n";
+
+constexpr const char* kTraceFooter =
+    "Leaves nothing behind, also when it is killed.\n"
+    "\n"
+    "Examples:\n"
+    "  sudo lockscope trace --pid 1234 --duration 30s\n";
+
 constexpr const char* kMainFooter =
     "Exit status: 0 done; 1 findings, with --exit-code; 2 wrong usage or input; 3 not permitted or not supported.\n"
     "\n"
@@ -107,6 +141,7 @@ constexpr const char* kMainFooter =
     "  sudo lockscope snapshot                 who waits for whom now, and is it a deadlock\n"
     "  sudo lockscope snapshot --pid 1234      only what touches process 1234\n"
     "  sudo lockscope snapshot --for 10s       what was contended in ten seconds, and who was starved\n"
+    "  sudo lockscope run -- ./tests           every lock of a command: misuse, lock order, a profile\n"
     "  sudo lockscope audit                    which locks could be hijacked, and how to close that\n"
     "  sudo lockscope doctor                   what works on this host\n";
 
@@ -206,6 +241,25 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   add_common(replay_app, replay.common);
   replay_app.footer("Examples:\n  lockscope replay hang.trace\n  lockscope replay hang.trace --json\n");
 
+  RunOptions run;
+  CLI::App& run_app = *app.add_subcommand("run", "run a command with all its locks traced, and report at its end");
+  add_trace(run_app, run.trace);
+  add_optional_duration(run_app, "--timeout", run.timeout, "end the command after this time");
+  run_app.add_flag("--kill-on-deadlock", run.kill_on_deadlock, "kill the command when it is stuck for good");
+  run_app.add_option("COMMAND", run.command, "the command and its arguments, after '--'")->required()->type_name("");
+  run_app.footer(kRunFooter);
+
+  TracePidsOptions trace;
+  CLI::App& trace_app = *app.add_subcommand("trace", "trace all locks of running processes for a while");
+  trace_app.add_option("-p,--pid", trace.pids, "process to trace, with its children to come (repeatable)")
+      ->required()
+      ->check(CLI::PositiveNumber)
+      ->type_name("PID")
+      ->allow_extra_args(false);
+  add_duration(trace_app, "--duration", trace.duration, "for this long (default 10s)");
+  add_trace(trace_app, trace.trace);
+  trace_app.footer(kTraceFooter);
+
   // CLI11 would only say that a command is missing.
   const auto is_called = [&](const CLI::App* command) { return argc > 1 && command->get_name() == argv[1]; };
   if (argc > 1 && argv[1][0] != '-' && std::ranges::none_of(app.get_subcommands(nullptr), is_called)) {
@@ -241,6 +295,8 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
     return audit;
   }
   if (doctor_app.parsed()) return doctor;
+  if (run_app.parsed()) return run;
+  if (trace_app.parsed()) return trace;
   return replay;
 }
 

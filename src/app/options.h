@@ -70,12 +70,33 @@ struct ReplayOptions {
   bool all = false;
 };
 
+// What the commands of the full level understand.
+struct TraceOptions {
+  CommonOptions common;
+  std::string suppressions;  // a file; empty: none
+  std::string output;        // a file for the report; empty: standard output, or standard error
+};
+
+struct RunOptions {
+  TraceOptions trace;
+  std::vector<std::string> command;
+  std::optional<std::chrono::nanoseconds> timeout;
+  bool kill_on_deadlock = false;
+};
+
+struct TracePidsOptions {
+  TraceOptions trace;
+  std::vector<pid_t> pids;
+  std::chrono::nanoseconds duration{std::chrono::seconds{10}};
+};
+
 // Help or version was asked for: print and be done.
 struct PrintAndExit {
   std::string text;
 };
 
-using Command = std::variant<SnapshotOptions, RecordOptions, AuditOptions, DoctorOptions, ReplayOptions, PrintAndExit>;
+using Command = std::variant<SnapshotOptions, RecordOptions, AuditOptions, DoctorOptions, ReplayOptions, RunOptions,
+                             TracePidsOptions, PrintAndExit>;
 
 // Errors are of kind usage and name the option. No exception leaves it.
 [[nodiscard]] Result<Command> parse_command_line(int argc, const char* const* argv);

@@ -11,6 +11,10 @@ namespace lockscope {
 // standard output cannot be written.
 [[nodiscard]] int write_report(const Report& report, const CommonOptions& options, bool all);
 
+// The same to a file, or where that is empty to standard output or standard error. Error: the file cannot be written.
+[[nodiscard]] Result<int> write_report_to(const Report& report, const CommonOptions& options, const std::string& file,
+                                          bool standard_output);
+
 // One finding as one line of JSON, written out at once: what `--json-lines` streams.
 void write_finding_line(const FindingDescription& finding);
 // The exit status after such lines: as of write_report().

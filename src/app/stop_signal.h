@@ -21,6 +21,8 @@ class StopSignal {
 
   // Waits until then, or until a signal came. True: one came, now or before. A time that has passed only asks.
   [[nodiscard]] bool wait_until(std::chrono::steady_clock::time_point when);
+  // Ready to be read when a signal came: for who waits for other things as well, and then asks wait_until().
+  [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
   StopSignal(UniqueFd fd, const sigset_t& before) : fd_(std::move(fd)), before_(before) {}

@@ -11,5 +11,7 @@ namespace lockscope {
 [[nodiscard]] Result<int> run_audit(const AuditOptions& options);
 [[nodiscard]] Result<int> run_doctor(const DoctorOptions& options);
 [[nodiscard]] Result<int> run_replay(const ReplayOptions& options);
+[[nodiscard]] Result<int> run_run(const RunOptions& options);
+[[nodiscard]] Result<int> run_trace(const TracePidsOptions& options);
 
 }  // namespace lockscope

@@ -45,7 +45,7 @@ class Suppressions {
   std::vector<Use> uses_;  // one each
 };
 
-// An entry that suppresses this finding and those like it, to be pasted into a file: printable ASCII, ends in a newline.
+// An entry that suppresses this finding and those like it, to be pasted into a file: printable ASCII, whole lines.
 // Empty: nothing is known of the finding but its kind, and an entry would suppress all of that kind.
 [[nodiscard]] std::string suppression_for(const FindingDescription& finding);
 

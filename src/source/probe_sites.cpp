@@ -154,6 +154,8 @@ class Decoder {
       case 0xc7: return with_modrm(Writes::rm, full_immediate());
       case 0xd1: return with_modrm(Writes::rm);
       case 0xf6: return group < 2 ? with_modrm(Writes::nothing, 1) : Instruction{};
+      case 0xfe: return group < 2 ? with_modrm(Writes::rm, 0, true) : Instruction{};
+      case 0xff: return group < 2 ? with_modrm(Writes::rm) : Instruction{};
       case 0xf7: return group < 2 ? with_modrm(Writes::nothing, full_immediate()) : Instruction{};
       default: break;
     }
@@ -195,6 +197,9 @@ ProbeSite site_in_file(int fd, const ProbedFunction& known, std::uint64_t entry,
   const std::uint64_t site = choose_probe_site(function.first(std::min(function.size(), kFunctionStart)), known.kept);
   return {known.call, entry + site, entry, may_come_again(function, site)};
 }
+
+// The kernel refuses to step over an instruction with a lock prefix (is_prefix_bad() of arch/x86/kernel/uprobes.c).
+bool begins_locked(std::span<const std::uint8_t> function) { return function.empty() || function.front() == 0xf0; }
 
 // As read_functions(), of each name the version that programs are linked against today.
 std::vector<NamedFunction> default_functions(int fd, const std::vector<std::string_view>& names) {
@@ -286,7 +291,9 @@ std::optional<ProbeSites> find_probe_sites(int fd, SymbolTable table, std::span<
     if (!entry || by_entry.contains(*entry)) continue;
     const ProbedFunction& known = functions[function.name];
     const std::uint64_t size = function.symbol.size == 0 ? kUnsizedFunction : function.symbol.size;
-    by_entry[*entry] = site_in_file(fd, known, *entry, size);
+    const ProbeSite site = site_in_file(fd, known, *entry, size);
+    if (site.offset == *entry && begins_locked(read_function(fd, *entry, 1))) continue;
+    by_entry[*entry] = site;
     if (!known.calls_others) continue;
     found.bodies.push_back({*entry, *entry + std::min(size, kLargestFunction)});
   }

@@ -73,15 +73,14 @@ class Expansion {
 };
 
 bool is_rust_hash(std::string_view text) {
-  return text.size() == 19 && text.starts_with("::h") && std::ranges::all_of(text.substr(3), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return text.size() == 19 && text.starts_with("::h") &&
+         std::ranges::all_of(text.substr(3), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 // rustc's legacy mangling (compiler/rustc_symbol_mangling/src/legacy.rs) writes what C++ names cannot have like this.
 std::string without_rust_escapes(std::string_view text) {
   constexpr std::pair<std::string_view, std::string_view> kEscapes[] = {
-      {"$LT$", "<"},  {"$GT$", ">"},  {"$LP$", "("},  {"$RP$", ")"},  {"$RF$", "&"},   {"$BP$", "*"},   {"$C$", ","},
+      {"$LT$", "<"},  {"$GT$", ">"},  {"$LP$", "("},  {"$RP$", ")"},  {"$RF$", "&"},  {"$BP$", "*"},  {"$C$", ","},
       {"$u20$", " "}, {"$u27$", "'"}, {"$u5b$", "["}, {"$u5d$", "]"}, {"$u7b$", "{"}, {"$u7d$", "}"}, {"..", "::"}};
   std::string plain;
   while (!text.empty()) {

@@ -16,7 +16,8 @@ namespace lockscope {
 inline constexpr std::size_t kMaxProgramHeaders = 512;
 inline constexpr std::size_t kMaxSectionHeaders = 4096;
 
-// A regular file, of the size that it had at first; reads are all or nothing and never beyond it. Anything else is empty.
+// A regular file, of the size that it had at first; reads are all or nothing and never beyond it. Anything else is
+// empty.
 class BoundedFile {
  public:
   // The descriptor outlives this; its position is not used.

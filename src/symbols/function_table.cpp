@@ -70,8 +70,8 @@ std::optional<FunctionTable::Symbol> FunctionTable::find(const std::vector<Entry
   for (int i = 0; at > 0 && i < kMaxNesting; ++i) {
     const Entry& entry = entries[at - 1];
     if (address < entry.end) {
-      return Symbol{{names_.data() + entry.name, entry.name_size}, entry.address, entry.end - entry.address,
-                    entry.end_guessed};
+      return Symbol{
+          {names_.data() + entry.name, entry.name_size}, entry.address, entry.end - entry.address, entry.end_guessed};
     }
     at = entry.around;
   }

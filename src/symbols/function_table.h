@@ -44,7 +44,8 @@ class FunctionTable {
   [[nodiscard]] const std::vector<Segment>& segments() const { return segments_; }
   // What must be taken from an address in a mapping of this file, which begins at `start` and at `offset` of the file,
   // to have the file's own address. Modulo 2^64. Nothing: no segment is mapped like this.
-  [[nodiscard]] std::optional<std::uint64_t> load_bias(std::uint64_t start, std::uint64_t offset, bool executable) const;
+  [[nodiscard]] std::optional<std::uint64_t> load_bias(std::uint64_t start, std::uint64_t offset,
+                                                       bool executable) const;
   // Whether the loader puts writable memory at this address of the file.
   [[nodiscard]] bool is_writable(std::uint64_t address) const;
 
@@ -54,10 +55,9 @@ class FunctionTable {
 
   static constexpr const char* kDebugDirectory = "/usr/lib/debug/.build-id";
   // A file beyond one of these is taken as one without that table.
-  static constexpr std::uint64_t kMaxTableBytes = std::uint64_t{64} << 20;
   static constexpr std::uint64_t kMaxNameBytes = std::uint64_t{128} << 20;
-  static constexpr std::size_t kMaxSymbols = 2'000'000;
-  static constexpr std::size_t kMaxName = 4096;  // longer names are cut
+  static constexpr std::size_t kMaxSymbols = 2'000'000;  // 48 MB in the file
+  static constexpr std::size_t kMaxName = 4096;          // longer names are cut
 
  private:
   friend class SymbolReader;
@@ -67,7 +67,7 @@ class FunctionTable {
     std::uint32_t name = 0;    // in names_
     std::uint32_t around = 0;  // the nearest earlier entry that may reach beyond this one, plus 1; 0: none
     std::uint16_t name_size = 0;
-    std::uint8_t rank = 0;     // of its binding: lower is better
+    std::uint8_t rank = 0;  // of its binding: lower is better
     bool end_guessed = false;
   };
 

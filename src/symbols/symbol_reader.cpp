@@ -89,8 +89,8 @@ bool SymbolReader::read_debug_file(const BoundedFile& file, const Sections& sect
   const BoundedFile debug(fd);
   const auto header = read_elf_header(debug);
   const auto debug_sections = header ? read_elf_sections(debug, *header) : std::nullopt;
-  const bool found = debug_sections && read_build_id(debug, *debug_sections) == id &&
-                     read_table(debug, *debug_sections, SHT_SYMTAB);
+  const bool found =
+      debug_sections && read_build_id(debug, *debug_sections) == id && read_table(debug, *debug_sections, SHT_SYMTAB);
   ::close(fd);
   return found;
 }
@@ -101,8 +101,7 @@ bool SymbolReader::read_table(const BoundedFile& file, const Sections& sections,
   const Elf64_Shdr& strings = sections[table->sh_link];
   if (strings.sh_type != SHT_STRTAB || strings.sh_size == 0) return false;
   const std::uint64_t count = table->sh_size / sizeof(Elf64_Sym);
-  if (table->sh_size > FunctionTable::kMaxTableBytes || count > FunctionTable::kMaxSymbols) return false;
-  if (!file.holds(table->sh_offset, table->sh_size)) return false;
+  if (count > FunctionTable::kMaxSymbols || !file.holds(table->sh_offset, table->sh_size)) return false;
   auto names = file.read_table<char>(strings.sh_offset, strings.sh_size, FunctionTable::kMaxNameBytes);
   if (!names) return false;
   table_.names_ = std::move(*names);

@@ -30,6 +30,7 @@ ElfTraceNames::ElfTraceNames(const LockTrace& trace) : trace_(trace) {
   std::map<std::pair<TracedLock, std::uint64_t>, std::uint64_t> acquired;
   for (const SiteUse& use : trace.uses) acquired[{use.lock, use.site}] += use.acquired;
   for (const auto& [place, count] : acquired) {
+    if (count == 0) continue;
     const auto [main, is_new] = main_sites_.try_emplace(place.first, MainSite{place.second, count, 0});
     // Sites come in ascending order: of equals the lowest stays.
     if (!is_new && count > main->second.acquired) main->second = {place.second, count, 0};
@@ -38,14 +39,16 @@ ElfTraceNames::ElfTraceNames(const LockTrace& trace) : trace_(trace) {
     for (const Acquisition& held : chain.held) note_site(held);
     note_site(chain.wanted);
   }
+  // Where it was tried in vain is better than nothing.
+  for (const auto& [place, count] : acquired) main_sites_.try_emplace(place.first, MainSite{place.second, count, 0});
 }
 
 // For locks that nothing was counted of: the earliest acquisition.
 void ElfTraceNames::note_site(const Acquisition& acquisition) {
   const MainSite seen{acquisition.site, 0, acquisition.since_ns};
   const auto [main, is_new] = main_sites_.try_emplace(acquisition.lock, seen);
-  if (!is_new && main->second.acquired == 0 &&
-      std::pair(seen.since_ns, seen.site) < std::pair(main->second.since_ns, main->second.site)) {
+  // What was counted has no time: it stays.
+  if (!is_new && std::pair(seen.since_ns, seen.site) < std::pair(main->second.since_ns, main->second.site)) {
     main->second = seen;
   }
 }
@@ -139,8 +142,8 @@ const TracedModule* ElfTraceNames::module_before(ImageId image, std::uint64_t ad
 std::shared_ptr<const FunctionTable> ElfTraceNames::table_of(const TracedModule& module) {
   struct stat status {};
   if (module.fd < 0 || ::fstat(module.fd, &status) != 0) return nullptr;
-  const Content content{status.st_dev,           status.st_ino,          static_cast<std::uint64_t>(status.st_size),
-                        status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+  const Content content{status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size), status.st_mtim.tv_sec,
+                        status.st_mtim.tv_nsec};
   const auto [file, is_new] = files_.try_emplace(content);
   file->second.last_use = ++uses_;
   if (is_new) {
@@ -158,8 +161,7 @@ std::shared_ptr<const FunctionTable> ElfTraceNames::table_of(const TracedModule&
 
 void ElfTraceNames::forget_files() {
   while (files_.size() > 1 && (memory_ > kMaxMemory || files_.size() > kMaxFiles)) {
-    const auto oldest =
-        std::ranges::min_element(files_, {}, [](const auto& file) { return file.second.last_use; });
+    const auto oldest = std::ranges::min_element(files_, {}, [](const auto& file) { return file.second.last_use; });
     if (oldest->second.table) memory_ -= oldest->second.table->memory();
     files_.erase(oldest);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names what a LockTrace holds as numbers, by the ELF files that the traced had mapped: a place in code by its function,
-// a lock by its static symbol, else by where it was initialised, else by where it was taken most.
+// Names what a LockTrace holds as numbers, by the ELF files that the traced had mapped: a place in code by its
+// function, a lock by its static symbol, else by where it was initialised, else by where it was taken most.
 //
 // The files are the traced processes' own: hostile (function_table.h); they are read through the descriptors of the
 // trace. Names are raw. The trace outlives this and does not change meanwhile. For src/app and its tests, from one

@@ -17,6 +17,7 @@ Environment: LOCKSCOPE_BIN, LOCKSCOPE_REPORT_DIR.
 import argparse
 import collections
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -38,12 +39,17 @@ JUDGED = {"lock_order_inversion", "double_unlock", "unlock_not_locked", "unlock_
 PATIENCE = 60  # seconds for one program: as long as the alarm that each sets itself
 STILL_RUNS = 0.5  # seconds after which a program that hangs on purpose has had time to end by mistake
 COMPILERS = 2
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class Program:
     """One source file with one set of compiler options, and what the catalog says of it.
 
-    The kind of what is wrong is the name of the folder; wrong_… has one finding of that kind, right_… none.
+    The kind of what is wrong is the name of the folder; wrong_… has one finding of that kind, right_… none. Keys of an
+    entry: `functions` and `classes`: parts of names, each of which that finding must give; `also`: kinds that are found
+    besides, once each; `allowed`: kinds that may be, as often as they like; `status`: of exit (0); `options` of
+    lockscope; `hangs`: does not end by itself; `optimise`: built and run once with each (-O2); `flags`, `packages`: of
+    the compiler.
     """
 
     def __init__(self, kind, file, entry, optimise):
@@ -92,7 +98,8 @@ def package(name):
 
 
 def catalog():
-    table = json.loads((PROGRAMS / "catalog.json").read_text(), object_pairs_hook=harness.validate_reports.without_repeats)
+    text = (PROGRAMS / "catalog.json").read_text()
+    table = json.loads(text, object_pairs_hook=harness.validate_reports.without_repeats)
     sources = {f"{path.parent.name}/{path.name}" for path in PROGRAMS.glob("*/*.c*") if "-plugin" not in path.name}
     if differing := sources ^ {f"{kind}/{file}" for kind, files in table.items() for file in files}:
         sys.exit(f"catalog and programs differ in {sorted(differing)}")
@@ -170,7 +177,8 @@ def told(finding):
 def misplaced(program, findings):
     """What a wrong program's finding does not name but should."""
     # Without optimisation, the standard library's wrappers call, not the program.
-    functions = [] if program.optimise == "-O0" and program.source.suffix == ".cpp" else program.entry.get("functions", [])
+    wrapped = program.optimise == "-O0" and program.source.suffix == ".cpp"
+    functions = [] if wrapped else program.entry.get("functions", [])
     for finding in findings:
         if finding["kind"] == program.kind and program.wrong:
             for wanted, named, what in zip((functions, program.entry.get("classes", [])), names_in(finding),
@@ -189,14 +197,18 @@ def judge(program, ended, report_file):
     except (OSError, AssertionError) as reason:
         return [f"{reason}; exit status {ended.status}"]
     wrong = []
-    if program.hangs and ended.status in (0, 128 + signal.SIGALRM) or not program.hangs and ended.status != program.status:
-        wrong.append(f"exit status {ended.status}, expected {'a signal' if program.hangs else program.status}")
+    if program.hangs and (ended.status <= 128 or ended.status == 128 + signal.SIGALRM):
+        wrong.append(f"exit status {ended.status}, expected that of a signal sent because of the deadlock")
+    if not program.hangs and ended.status != program.status:
+        wrong.append(f"exit status {ended.status}, expected {program.status}")
+    if (told_status := report.content.get("command", {}).get("exit_status", program.status)) != program.status:
+        wrong.append(f"the report says exit status {told_status}")
     findings = [finding for finding in report.findings if finding["kind"] in JUDGED]
     found = collections.Counter(finding["kind"] for finding in findings)
     for kind in sorted(found.keys() | program.expected.keys()):
         if found[kind] != program.expected[kind] and kind not in program.allowed:
             wrong.append(f"{found[kind]} × {kind}, expected {program.expected[kind]}")
-    wrong += misplaced(program, findings)
+    wrong += dict.fromkeys(misplaced(program, findings))
     if lost := report.content["coverage"]["lost_events"]:
         wrong.append(f"lost {lost}")
     if not report.content.get("profile", {}).get("acquired") and found.total() == 0 and not program.wrong:
@@ -257,9 +269,11 @@ def main():
     if arguments.list:
         print("\n".join(map(str, programs)))
         return 0
-    if not arguments.native:
-        harness.check_ready()
-    harness.adopt_orphans()
+    if not arguments.native and (not os.access(harness.BINARY, os.X_OK) or os.geteuid() != 0):
+        return f"{harness.BINARY}: no such program, or not run as root"
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="lockscope-e2e-"))
     try:
         if arguments.keep:

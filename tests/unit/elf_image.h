@@ -16,11 +16,11 @@
 
 namespace lockscope {
 
-// Text: offset 0x1000, address 0x1000, size 0x1000. Data: offset 0x2100, address 0x3100, size 0x100 in the file and
-// 0x2000 in memory.
+// Text: offset 0x1000, address 0x1000, size 0x1080; symbols lie in the first 0x1000. Data: offset 0x2100, address 0x3100,
+// size 0x100 in the file and 0x2000 in memory. So the file's page at 0x2000 belongs to both.
 class ElfImage {
  public:
-  static constexpr std::uint64_t kText = 0x1000, kTextSize = 0x1000;
+  static constexpr std::uint64_t kText = 0x1000, kTextSize = 0x1000, kTextSegmentSize = 0x1080;
   static constexpr std::uint64_t kData = 0x3100, kDataOffset = 0x2100, kDataFileSize = 0x100, kDataSize = 0x2000;
   static constexpr std::uint16_t kTextSection = 1, kDataSection = 2;
 
@@ -68,7 +68,7 @@ class ElfImage {
     header.e_shentsize = sizeof(Elf64_Shdr);
 
     std::vector<Elf64_Phdr> segments(2);
-    segments[0] = {PT_LOAD, PF_R | PF_X, kText, kText, kText, kTextSize, kTextSize, 0x1000};
+    segments[0] = {PT_LOAD, PF_R | PF_X, kText, kText, kText, kTextSegmentSize, kTextSegmentSize, 0x1000};
     segments[1] = {PT_LOAD, PF_R | PF_W, kDataOffset, kData, kData, kDataFileSize, kDataSize, 0x1000};
     header.e_phnum = static_cast<Elf64_Half>(segments.size());
     std::memcpy(file.data() + header.e_phoff, segments.data(), segments.size() * sizeof(Elf64_Phdr));

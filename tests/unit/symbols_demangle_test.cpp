@@ -17,8 +17,8 @@ TEST(Demangle, ReadsNamesAsPeopleWriteThem) {
 }
 
 TEST(Demangle, LeavesOtherNamesAlone) {
-  for (const char* name : {"", "main", "i", "v", "transfer", "_Z", "_Znot", "_ZN5Cache", "_RNvC6_123foo3bar", "operator+",
-                           "name with blanks", "\x1b[2J", "_Z\xff\xfe"}) {
+  for (const char* name : {"", "main", "i", "v", "transfer", "_Z", "_Znot", "_ZN5Cache", "_RNvC6_123foo3bar",
+                           "operator+", "name with blanks", "\x1b[2J", "_Z\xff\xfe"}) {
     EXPECT_EQ(demangle(name), name);
   }
 }
@@ -48,7 +48,8 @@ TEST(Demangle, RefusesNamesThatExpandWithoutBound) {
   const auto number = [](int n) {
     constexpr std::string_view kDigits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     std::string text = "_";
-    for (--n; n >= 0; n = n / 36 - (n < 36 ? 1 : 0)) text.insert(text.begin(), kDigits[static_cast<std::size_t>(n % 36)]);
+    for (--n; n >= 0; n = n / 36 - (n < 36 ? 1 : 0))
+      text.insert(text.begin(), kDigits[static_cast<std::size_t>(n % 36)]);
     return text;
   };
   for (const std::string zeros : {"", "0000"}) {  // nor does writing the numbers longer help
@@ -59,7 +60,13 @@ TEST(Demangle, RefusesNamesThatExpandWithoutBound) {
     }
     EXPECT_EQ(demangle(name), name);
   }
-  // A few of them are how templates are named.
+  // That is how templates and functions of many parameters are named.
+  std::string same = "_Z1fP1A", expected = "f(A*";
+  for (int i = 0; i < 60; ++i) {
+    same += "S0_";
+    expected += ", A*";
+  }
+  EXPECT_EQ(demangle(same), expected + ")");
   EXPECT_EQ(demangle("_Z1f1A1XIS_S_ES0_IS1_S1_E"), "f(A, X<A, A>, X<X<A, A>, X<A, A> >)");
 }
 

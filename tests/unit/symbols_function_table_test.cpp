@@ -56,7 +56,8 @@ TEST(FunctionTable, FunctionsAndObjectsAreApart) {
 }
 
 TEST(FunctionTable, ASymbolWithoutSizeReachesToTheNextAndSaysSo) {
-  const auto table = table_of(ElfImage().function("bare", 0x1100, 0).function("next", 0x1180, 0).object("o", 0x3200, 0));
+  const auto table =
+      table_of(ElfImage().function("bare", 0x1100, 0).function("next", 0x1180, 0).object("o", 0x3200, 0));
   EXPECT_EQ(function(table, 0x117f), "bare");
   EXPECT_TRUE(table.function_at(0x117f)->end_guessed);
   EXPECT_EQ(table.function_at(0x1100)->size, 0x80U);
@@ -90,8 +91,8 @@ TEST(FunctionTable, PrefersGlobalThenShortNamesAtOneAddress) {
                                   .function("global", 0x1100, 0x20));
   EXPECT_EQ(function(table, 0x1110), "global");
   EXPECT_EQ(table.functions(), 1U);
-  const auto reaching = table_of(
-      ElfImage().function("local", 0x1100, 0x80, STB_LOCAL).function("global", 0x1100, 0x20));
+  const auto reaching =
+      table_of(ElfImage().function("local", 0x1100, 0x80, STB_LOCAL).function("global", 0x1100, 0x20));
   EXPECT_EQ(function(reaching, 0x1110), "global");
   EXPECT_EQ(function(reaching, 0x1130), "local") << "the other one reaches further";
 }
@@ -106,6 +107,7 @@ TEST(FunctionTable, LeavesOutWhatNamesNothing) {
                                   .symbol("undefined", 0x11c0, 0x20, ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), SHN_UNDEF)
                                   .symbol("absolute", 0x11e0, 0x20, ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), SHN_ABS)
                                   .symbol("per_thread", 0x3200, 0x20, ELF64_ST_INFO(STB_GLOBAL, STT_TLS), 2)
+                                  .function("nowhere", 0, 0x20)
                                   .function("wraps", 0x1200, ~std::uint64_t{0}));
   EXPECT_EQ(function(table, 0x1100), "open") << "without its version";
   EXPECT_EQ(table.functions(), 1U);
@@ -152,6 +154,7 @@ TEST(FunctionTable, KnowsWhereAMappingLies) {
   const auto table = table_of(ElfImage());
   EXPECT_EQ(table.load_bias(0x7f0000001000, 0x1000, true), 0x7f0000000000U);
   EXPECT_EQ(table.load_bias(0x7f0000003000, 0x2000, false), 0x7f0000000000U) << "whole pages are mapped";
+  EXPECT_EQ(table.load_bias(0x7f0000002000, 0x2000, true), 0x7f0000000000U) << "the text segment's part of the page";
   EXPECT_FALSE(table.load_bias(0x7f0000009000, 0x9000, false)) << "no segment lies there";
   EXPECT_TRUE(table.is_writable(ElfImage::kData + ElfImage::kDataSize - 1));
   EXPECT_FALSE(table.is_writable(ElfImage::kData + ElfImage::kDataSize));
@@ -277,7 +280,8 @@ TEST(FunctionTable, SurvivesDamagedFiles) {
     for (int i = 0; i < 4; ++i) {
       const std::size_t at = i == 0 ? random() % front : back + random() % (whole.size() - back);
       constexpr char kTelling[] = {0, 1, '\x7f', '\x80', '\xff'};
-      damage.emplace_back(at, round % 2 == 0 ? kTelling[random() % sizeof kTelling] : static_cast<char>(random() % 256));
+      damage.emplace_back(at,
+                          round % 2 == 0 ? kTelling[random() % sizeof kTelling] : static_cast<char>(random() % 256));
     }
     for (const auto& [at, byte] : damage) ASSERT_EQ(::pwrite(fd.get(), &byte, 1, static_cast<off_t>(at)), 1);
     use(fd.get());

@@ -127,11 +127,11 @@ TEST(TraceNames, StaticLocksHaveTheNameOfTheirSymbol) {
   Loaded loaded(image());
   for (const auto& [address, name] : std::vector<std::pair<std::uint64_t, std::string>>{
            {0x3110, "libfoo.so.1:g_cache_lock"},
-           {0x3400, "libfoo.so.1:table"},        // in the zeroed memory behind the file's, but in its last page
+           {0x3400, "libfoo.so.1:table"},  // in the zeroed memory behind the file's, but in its last page
            {0x3440, "libfoo.so.1:table+0x40"},
            {0x3800, "libfoo.so.1:Pool::lock_"},
-           {0x3700, "libfoo.so.1+0x3700"},       // no symbol
-           {0x4060, "libfoo.so.1+0x4060"},       // behind the file's mappings
+           {0x3700, "libfoo.so.1+0x3700"},  // no symbol
+           {0x4060, "libfoo.so.1+0x4060"},  // behind the file's mappings
            {0x50ff, "libfoo.so.1+0x50ff"}}) {
     const LockClass found = loaded.lock_class(kBase + address);
     EXPECT_EQ(found.name, name);
@@ -209,6 +209,17 @@ TEST(TraceNames, ChainsTellWhereNothingWasCounted) {
   EXPECT_EQ(loaded.lock_class(kHeap + 8).name, "libfoo.so.1:cache_create+0x10");
   loaded.acquired(kHeap, kBase + 0x1210, 1);
   EXPECT_EQ(loaded.lock_class(kHeap).name, "libfoo.so.1:worker(int)+0x10") << "what was counted counts more";
+}
+
+TEST(TraceNames, TriesInVainTellWhereNothingElseDoes) {
+  Loaded loaded(image());
+  loaded.acquired(kHeap, kBase + 0x1110, 0);
+  EXPECT_EQ(loaded.lock_class(kHeap).name, "libfoo.so.1:cache_create+0x10");
+  LockChain chain;
+  chain.held = {{{1, kHeap}, LockKind::mutex, Mode::exclusive, TakenBy::waiting, kBase + 0x1210, 50}};
+  chain.wanted = chain.held[0];
+  loaded.trace.chains.push_back(chain);
+  EXPECT_EQ(loaded.lock_class(kHeap).name, "libfoo.so.1:worker(int)+0x10");
 }
 
 TEST(TraceNames, AddressesOutsideOfFilesAreNeverNames) {

@@ -4,11 +4,12 @@
 
 static pthread_mutex_t device = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t driver = PTHREAD_MUTEX_INITIALIZER;
-static sem_t has_device, gave_up;
+static sem_t has_device, has_driver, gave_up;
 
 static void* opener(void* unused) {
   MUST(pthread_mutex_lock(&device));
   pass(&has_device);
+  wait_for(&has_driver);
   MUST(pthread_mutex_lock(&driver));  // until the other gives up
   MUST(pthread_mutex_unlock(&driver));
   MUST(pthread_mutex_unlock(&device));
@@ -18,6 +19,7 @@ static void* opener(void* unused) {
 
 static void* unloader(void* unused) {
   MUST(pthread_mutex_lock(&driver));
+  pass(&has_driver);
   wait_for(&has_device);
   struct timespec limit = in_ms(CLOCK_REALTIME, 30);
   GIVES(ETIMEDOUT, pthread_mutex_timedlock(&device, &limit));

@@ -4,13 +4,14 @@
 #include "../program.h"
 
 static pthread_mutex_t baton = PTHREAD_MUTEX_INITIALIZER;
-static sem_t taken;
+static sem_t taken, at_end;
 
 static void* taker(void* unused) {
   for (int i = 0; i < 3; ++i) {
     MUST(pthread_mutex_lock(&baton));
     pass(&taken);
   }
+  wait_for(&at_end);
   return unused;
 }
 
@@ -20,5 +21,6 @@ int main(void) {
     wait_for(&taken);
     MUST(pthread_mutex_unlock(&baton));
   }
+  pass(&at_end);
   finish(thread);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Above the threshold of 200 ms, with nobody waiting: it is the operator's threshold, so it may be told.
+// Wrong by the threshold of 200 ms, which the operator set, though nobody waits.
 #include "../program.h"
 
 static pthread_mutex_t jobs = PTHREAD_MUTEX_INITIALIZER;
