@@ -9,6 +9,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 struct release {
 	__u64 lock, cookie, ip, sp, now;
+	__u32 second; /* argument, as an int */
 	__u8 call, family;
 	__u32 layout;
 };
@@ -32,6 +33,14 @@ LS_VERB int judge_release(struct ls_full_thread *t, const struct release *r)
 	read_lock_word(r->lock, r->family, r->layout, &w);
 	if (!w.known || w.robust)
 		return 0; /* a robust one tells its owner itself */
+	/*
+	 * pthread_spin_init() and pthread_spin_unlock() are one function on x86-64 (glibc): the former's second argument
+	 * is 0 or 1, and the memory may hold anything.
+	 */
+	if (r->family == LS_KIND_SPIN && r->layout == LS_LAYOUT_GLIBC && r->second <= 1) {
+		count(&s->steals);
+		return 0;
+	}
 	if (!w.free && w.owner == t->number)
 		return 0; /* taken before it was traced */
 	tgid = t->tgid;
@@ -55,7 +64,7 @@ LS_VERB int judge_release(struct ls_full_thread *t, const struct release *r)
 		}
 	}
 	for (int i = 0; i < LS_FULL_FAILED; i++) {
-		if (t->failed[i].lock != r->lock || t->failed[i].time_ns < m.earlier_ns)
+		if (t->failed[i].lock != r->lock)
 			continue;
 		m.what = LS_IGNORED_FAILURE;
 		m.error = t->failed[i].error;
@@ -176,7 +185,7 @@ SEC("kprobe")
 int release(struct pt_regs *ctx)
 {
 	__u64 first = ctx->di, second = ctx->si, ip = ctx->ip, sp = ctx->sp, cookie = bpf_get_attach_cookie(ctx);
-	struct release r = {.cookie = cookie, .ip = ip, .sp = sp, .call = cookie};
+	struct release r = {.cookie = cookie, .ip = ip, .sp = sp, .call = cookie, .second = second};
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct ls_full_state *s = state_of_level();
 	struct ls_full_thread *t;

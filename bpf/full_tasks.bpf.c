@@ -97,6 +97,21 @@ static long end_hold(__u32 i, struct ending *ending)
 	return 0;
 }
 
+/*
+ * Cancelled in a condition wait, and nothing was called since: it has the mutex again (POSIX: as if the wait had
+ * returned), and no cleanup handler let go of it.
+ */
+static __always_inline void end_in_wait(struct ls_full_thread *t)
+{
+	struct misuse m = {
+		.lock = t->condition.mutex, .what = LS_EXIT_HOLDING, .earlier_site = t->condition.site,
+		.earlier_ns = t->condition.since_ns, .kind = t->condition.kind, .flags = t->condition.flags,
+	};
+
+	if (!(m.flags & LS_HELD_ROBUST))
+		tell_misuse(t, &m);
+}
+
 SEC("tp_btf/sched_process_exit")
 int ended(__u64 *ctx)
 {
@@ -110,6 +125,8 @@ int ended(__u64 *ctx)
 	ending.alone = ends_alone(task) && ending.t->steals == ending.s->steals;
 	bpf_loop(LS_FULL_HELD, end_hold, &ending, 0);
 	ending.t->held_count = 0;
+	if (ending.alone && ending.t->condition.mutex)
+		end_in_wait(ending.t);
 	record = bpf_ringbuf_reserve(&full_records, sizeof(*record), 0);
 	if (!record) {
 		count(&ending.s->lost_records);
@@ -143,6 +160,7 @@ int forked(__u64 *ctx)
 	fresh.image = __sync_fetch_and_add(&s->last_image, 1) + 1;
 	fresh.parent = image->image;
 	fresh.forker = number_at(parent, parent->thread_pid->level);
+	fresh.stop = image->stop;
 	bpf_map_update_elem(&full_images, &child_tgid, &fresh, BPF_ANY);
 	t = bpf_task_storage_get(&full_threads, parent, NULL, 0);
 	copy = t && t->held_count ? bpf_task_storage_get(&full_threads, child, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE) : NULL;
@@ -170,6 +188,30 @@ int forked(__u64 *ctx)
 	record->child = child_tgid;
 	record->child_image = fresh.image;
 	bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+/*
+ * Holds a new process back until it is probed as well, where that was asked for; the reader lets it go. For kernels that
+ * can send a signal to another (6.13).
+ */
+enum pid_type { PIDTYPE_PID, PIDTYPE_TGID };
+extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type, __u64 value) __ksym __weak;
+
+SEC("tp_btf/sched_process_fork")
+int stop_child(__u64 *ctx)
+{
+	struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
+	struct ls_full_state *s = state_of_level();
+	struct ls_image *image;
+	__u32 tgid;
+
+	if (!s || child->tgid == parent->tgid)
+		return 0;
+	tgid = number_at(parent->group_leader, s->reader_level);
+	image = bpf_map_lookup_elem(&full_images, &tgid);
+	if (image && image->stop)
+		bpf_send_signal_task(child, SIGSTOP_, PIDTYPE_TGID, 0);
 	return 0;
 }
 

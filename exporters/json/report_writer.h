@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes a report as docs/report.schema.json says, in one walk and in the order of the schema. What is not known is left
-// out. Assumes nothing of the strings: the JsonWriter escapes them. For JsonExporter only. Linear in the report.
+// Writes a report as docs/report.schema.json says, in one walk and in its order. What is not known is left out. Assumes
+// nothing of the strings: the JsonWriter escapes them. For JsonExporter only. Linear in the report.
 #pragma once
 
 #include <fmt/format.h>

@@ -33,7 +33,7 @@ struct Row {
   std::vector<Part> parts;
 };
 
-const std::vector<Row>& rows_of(std::string_view kind) {
+const std::vector<Row>& rows_of(const FindingDescription& finding) {
   using enum Part::Unit;
   static const std::vector<Row> hijack = {
       {"holder",
@@ -92,9 +92,34 @@ const std::vector<Row>& rows_of(std::string_view kind) {
       {"also", {{"also", ""}}},
       {"fix", {{"fix", ""}}},
   };
+  // Locks, threads and calls are drawn.
+  static const std::vector<Row> orders = {
+      {"seen",
+       {{"counts", "the orders ", " times in all"},
+        {"threads_by_order", "by ", " threads"},
+        {"same_locks", "the same locks each time", "in different objects of the same types"},
+        {"search_complete", "", "there may be more: the search was cut short"},
+        {"lost_events", "some events were lost"},
+        {"locks", ""},
+        {"classes", ""},
+        {"threads", ""}}},
+  };
+  static const std::vector<Row> events = {
+      {"seen",
+       {{"count", "", " times"},
+        {"held_ns", "held for ", "", duration},
+        {"unlocked_before_ns", "let go of ", " before", duration},
+        {"threshold_ns", "threshold ", "", duration},
+        {"waiters", "others waited for it"},
+        {"lost_events", "some events were lost"},
+        {"class", ""},
+        {"error", ""}}},
+  };
   static const std::vector<Row> none;
-  if (kind == "lock_hijack") return hijack;
-  if (kind == "exposed_lock") return exposed;
+  if (finding.kind == "lock_hijack") return hijack;
+  if (finding.kind == "exposed_lock") return exposed;
+  if (!finding.orders.empty()) return orders;
+  if (!finding.events.empty()) return events;
   return none;
 }
 
@@ -105,7 +130,7 @@ std::string value_of(const Fact& fact, Part::Unit unit) {
   const std::chrono::nanoseconds ns{number};
   switch (unit) {
     case Part::Unit::plain: break;
-    case Part::Unit::duration: return human_duration(static_cast<std::uint64_t>(std::max<std::int64_t>(0, number)));
+    case Part::Unit::duration: return fine_duration(static_cast<std::uint64_t>(std::max<std::int64_t>(0, number)));
     case Part::Unit::time:
       return date_and_time(
           std::chrono::system_clock::time_point{std::chrono::duration_cast<std::chrono::system_clock::duration>(ns)});
@@ -125,10 +150,12 @@ const Fact* find(const Facts& facts, std::string_view key) {
   return found == facts.end() ? nullptr : &found->second;
 }
 
-// The uid beside the name, the fix beside the same hint.
+// The uid beside the name, the fix beside the same hint, and what is drawn above.
 bool says_nothing_new(const Part& part, const FindingDescription& finding, const Fact& fact) {
   const auto* text = std::get_if<std::string>(&fact);
   if (part.key == "fix") return text != nullptr && *text == finding.hint;
+  if (part.key == "locks" || part.key == "classes" || part.key == "threads") return !finding.orders.empty();
+  if (part.key == "class" || part.key == "error") return !finding.events.empty();
   if (part.key == "holder_uid") return find(finding.evidence, "holder_user") != nullptr;
   if (part.key == "victim_uid") return find(finding.evidence, "victim_user") != nullptr;
   return false;
@@ -137,7 +164,7 @@ bool says_nothing_new(const Part& part, const FindingDescription& finding, const
 }  // namespace
 
 void show_evidence(const FindingDescription& finding, Painter& painter) {
-  const std::vector<Row>& rows = rows_of(finding.kind);
+  const std::vector<Row>& rows = rows_of(finding);
   std::set<std::string_view> told;
   std::size_t labels = 0;
   for (const Row& row : rows) labels = std::max(labels, row.label.size());

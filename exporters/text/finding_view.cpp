@@ -12,6 +12,7 @@
 #include "exporters/text/escape.h"
 #include "exporters/text/evidence_view.h"
 #include "exporters/text/phrases.h"
+#include "exporters/text/trace_view.h"
 
 namespace lockscope {
 
@@ -95,6 +96,16 @@ void show_waits(std::string_view title, std::span<const WaitDescription> waits, 
   if (waits.size() > kBesides) painter.line(fmt::format("    … {} more", waits.size() - kBesides));
 }
 
+// Whom a call went wrong by: what it does now nobody knows.
+void show_holders_then(std::span<const HolderDescription> holders, Painter& painter) {
+  for (const HolderDescription& holder : holders.first(std::min(holders.size(), kBesides))) {
+    if (!holder.thread) continue;
+    const std::size_t room = room_beside(painter, kMargin.size() + 15);
+    painter.line(
+        fmt::format("{}held then by  {}", kMargin, thread_phrase(*holder.thread, Detail::full, painter, room).text));
+  }
+}
+
 void show_holders(std::span<const HolderDescription> holders, Painter& painter) {
   if (holders.empty()) {
     painter.line(fmt::format("{}held by  not known", kMargin));
@@ -176,8 +187,14 @@ void show_finding(const FindingDescription& finding, Painter& painter) {
   } else if (finding.lock) {
     painter.line(fmt::format("{}{}", kMargin, lock_phrase(*finding.lock, room_beside(painter, kMargin.size()))));
     // A lock that anybody could take need not be held now.
-    if (!finding.holders.empty() || !finding.waiters.empty()) show_holders(finding.holders, painter);
+    if (!finding.events.empty()) {
+      show_holders_then(finding.holders, painter);
+    } else if (!finding.holders.empty() || !finding.waiters.empty()) {
+      show_holders(finding.holders, painter);
+    }
   }
+  show_orders(finding.orders, painter);
+  show_events(finding, painter);
   show_waits(finding.waiters.size() == 1 ? "waits for it" : "wait for it", finding.waiters, painter);
   show_waits(finding.victims.size() == 1 ? "waits behind it" : "wait behind it", finding.victims, painter);
   show_failing(finding.failing, painter);

@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kCommColumns = 24;  // 15 bytes, each of which may be escaped
 constexpr std::size_t kNameColumns = 32;  // unit, user, container
 constexpr std::size_t kShortestPath = 12;
+constexpr std::size_t kFileColumns = 24;  // of the file that a function is in
 
 std::size_t minus(std::size_t columns, std::size_t used) { return columns > used ? columns - used : 0; }
 
@@ -34,13 +35,17 @@ std::string range_of(const LockDescription& lock) {
   return lock.range->start == 0 ? "" : fmt::format(" bytes {} to the end", lock.range->start);
 }
 
-// Behind the noun and the address: where the lock lies and what is odd about it.
+// Behind the noun and the address: its class, where the lock lies and what is odd about it.
 std::string remarks_on(const LockDescription& lock, std::size_t columns) {
   std::string remarks;
+  if (lock.class_name) {
+    remarks = fmt::format(" ({})", escape_path_to(*lock.class_name, std::max(minus(columns, 3), kShortestPath)));
+    columns = minus(columns, width_of(remarks));
+  }
   if (lock.scope == LockDescription::Scope::process_shared) {
     const std::string offset = lock.offset ? fmt::format(" + {}", *lock.offset) : "";
     const std::string place = place_of(lock, minus(columns, width_of(" (shared memory )") + offset.size()));
-    remarks = place.empty() ? " (shared memory)" : fmt::format(" (shared memory {}{})", place, offset);
+    remarks += place.empty() ? " (shared memory)" : fmt::format(" (shared memory {}{})", place, offset);
   }
   if (lock.reader_count) {
     remarks +=
@@ -48,6 +53,10 @@ std::string remarks_on(const LockDescription& lock, std::size_t columns) {
   }
   if (lock.mutex_address) remarks += fmt::format(" (then takes mutex {:#x} again)", *lock.mutex_address);
   return remarks;
+}
+
+std::string file_name(std::string_view path, std::size_t columns) {
+  return escape_path_to(path.substr(path.rfind('/') + 1), columns);
 }
 
 std::string phrase(const LockDescription& lock, std::string_view wanted, std::size_t columns) {
@@ -141,6 +150,37 @@ std::string lock_phrase(const LockDescription& lock, Mode mode, std::size_t colu
   if (lock.kind == LockKind::rwlock) return phrase(lock, mode == Mode::shared ? " (to read)" : " (to write)", columns);
   if (lock.scope != LockDescription::Scope::file) return phrase(lock, "", columns);
   return phrase(lock, mode == Mode::shared ? " (shared)" : " (exclusive)", columns);
+}
+
+std::string class_phrase(LockKind kind, std::string_view class_name, std::size_t columns) {
+  const std::string noun = noun_of(kind);
+  if (class_name.empty()) return noun + " of no known class";
+  return noun + ' ' + escape_path_to(class_name, std::max(minus(columns, width_of(noun) + 1), kShortestPath));
+}
+
+std::string class_phrase(const LockDescription& lock, bool with_address, std::size_t columns) {
+  if (!lock.class_name || lock.class_name->empty()) return lock_phrase(lock, columns);
+  const std::string at = with_address && lock.address ? fmt::format(" at {:#x}", *lock.address) : "";
+  return class_phrase(lock.kind, *lock.class_name, minus(columns, at.size())) + at;
+}
+
+std::string place_phrase(const FrameDescription& place, std::size_t columns) {
+  const std::string module = place.module ? file_name(*place.module, kFileColumns) : "";
+  const std::string offset = place.offset && *place.offset > 0 ? fmt::format("+{:#x}", *place.offset) : "";
+  if (!place.function || place.function->empty()) {
+    if (!module.empty()) return escape_path_to(module, minus(columns, offset.size())) + offset;
+    return place.address ? fmt::format("{:#x}", *place.address) : "unknown code";
+  }
+  std::string file;
+  if (place.file && !place.file->empty()) {
+    file = file_name(*place.file, kFileColumns) + (place.line.value_or(0) > 0 ? fmt::format(":{}", *place.line) : "");
+  }
+  std::string where = module + (module.empty() || file.empty() ? "" : ", ") + file;
+  if (!where.empty()) where = fmt::format(" ({})", where);
+  // In which file is worth less than in which function.
+  const std::size_t least = std::min(width_of(escape(*place.function)), kShortestPath);
+  if (least + offset.size() + width_of(where) > columns) where.clear();
+  return escape_path_to(*place.function, minus(columns, offset.size() + width_of(where))) + offset + where;
 }
 
 std::string wait_phrase(const WaitDescription& wait, std::size_t columns) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "exporters/text/painter.h"
 #include "lockscope/report.h"
@@ -35,6 +36,15 @@ enum class Detail {
 
 // The same lock without what a waiter wants of it.
 [[nodiscard]] std::string lock_phrase(const LockDescription& lock, std::size_t columns);
+
+// "mutex bank:g_accounts", with " at 0x7f00" where its class is not enough to tell it; as lock_phrase where no class is
+// known. The name is shortened in its middle, but never below a readable rest.
+[[nodiscard]] std::string class_phrase(const LockDescription& lock, bool with_address, std::size_t columns);
+[[nodiscard]] std::string class_phrase(LockKind kind, std::string_view class_name, std::size_t columns);
+
+// "transfer+0x1c (bank)", "transfer+0x1c (bank, bank.c:42)", "bank+0x11c0", "0x55d0", "unknown code". No wider than
+// `columns`: the function is shortened first.
+[[nodiscard]] std::string place_phrase(const FrameDescription& place, std::size_t columns);
 
 // "waits 12.3s for LOCK", with "until its timeout" where there is one.
 [[nodiscard]] std::string wait_phrase(const WaitDescription& wait, std::size_t columns);

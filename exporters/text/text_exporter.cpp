@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <map>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "exporters/text/escape.h"
 #include "exporters/text/finding_view.h"
 #include "exporters/text/phrases.h"
+#include "exporters/text/profile_view.h"
 #include "exporters/text/wait_forest.h"
 
 namespace lockscope {
@@ -25,9 +27,16 @@ namespace {
 constexpr std::size_t kDrawn = 10;  // findings in full
 constexpr std::size_t kNamed = 40;  // besides, findings in two lines
 constexpr std::size_t kCauses = 8;
+constexpr std::size_t kArguments = 16;  // of a command
+constexpr std::size_t kArgumentColumns = 72;
 
 // What the sentence of innocence speaks of.
 constexpr std::array<std::string_view, 3> kHangs{"deadlock", "self_deadlock", "abandoned_lock"};
+
+// Beside these, the same sentence of a traced program would be true, but no comfort.
+constexpr std::array<std::string_view, 8> kMisuses{
+    "lock_order_inversion",   "double_unlock",      "unlock_not_locked",   "unlock_not_owner", "relock",
+    "destroyed_while_locked", "exit_while_holding", "ignored_lock_failure"};
 
 void show_findings(const Report& report, Painter& painter) {
   std::vector<const FindingDescription*> findings;
@@ -42,9 +51,31 @@ void show_findings(const Report& report, Painter& painter) {
   if (findings.size() > kDrawn) painter.line();
 }
 
+// What was lost is not cleared: show_coverage counts it.
+void show_innocence_of_traced(const Report& report, Painter& painter) {
+  const auto is_misuse = [](const FindingDescription& finding) {
+    return std::ranges::count(kMisuses, finding.kind) > 0;
+  };
+  if (std::ranges::any_of(report.findings, is_misuse)) return;
+  const bool lost =
+      std::ranges::any_of(report.coverage.lost_events, [](const auto& cause) { return cause.second > 0; });
+  if (report.profile && report.profile->acquired == 0 && report.findings.empty()) {
+    painter.wrapped("", "", "No lock was seen to be taken: this report says nothing about locks.");
+  } else if (lost) {
+    painter.wrapped("", "", "No deadlock and no misuse of a lock was seen; but not all was seen.");
+  } else {
+    painter.wrapped("", "", "No deadlock and no misuse of a lock was seen.");
+  }
+  painter.line();
+}
+
 void show_innocence(const Report& report, Painter& painter) {
   const auto is_hang = [](const FindingDescription& finding) { return std::ranges::count(kHangs, finding.kind) > 0; };
   if (std::ranges::any_of(report.findings, is_hang)) return;
+  if (report.level == "full") {
+    show_innocence_of_traced(report, painter);
+    return;
+  }
   const Coverage& seen = report.coverage;
   if (seen.threads_seen == 0) {
     painter.line("No thread was seen: this report says nothing about the host.");
@@ -106,6 +137,23 @@ void show_coverage(const Report& report, Painter& painter) {
   for (const std::string& remark : remarks) painter.wrapped("  ", "    ", remark);
 }
 
+void show_command(const CommandDescription& command, Painter& painter) {
+  std::string words = "Ran";
+  const std::size_t room = std::min<std::size_t>(painter.width() - 4, kArgumentColumns);
+  for (std::size_t i = 0; i < command.arguments.size() && i < kArguments; ++i) {
+    const std::string& argument = command.arguments[i];
+    words += ' ' + (argument.empty() ? "''" : escape_path_to(argument, room));
+  }
+  if (command.arguments.size() > kArguments) words += fmt::format(" … {} more", command.arguments.size() - kArguments);
+  std::string end = ": not ended";
+  if (command.exit_status) end = fmt::format(": status {}", *command.exit_status);
+  if (command.signal) {
+    const char* name = ::sigabbrev_np(*command.signal);
+    end = fmt::format(": ended by signal {}{}", *command.signal, name == nullptr ? "" : fmt::format(" (SIG{})", name));
+  }
+  painter.wrapped("", "  ", words + end);
+}
+
 void show_foot(const Report& report, Painter& painter) {
   std::string foot;
   if (!report.host.name.empty()) foot += escape(report.host.name) + ", ";
@@ -124,10 +172,12 @@ void TextExporter::write(const Report& report, const ExportOptions& options, std
   if (options.quiet) return;
   show_innocence(report, painter);
   if (report.contention) show_contention(*report.contention, painter);
+  if (report.profile) show_profile(*report.profile, painter);
   const WaitForest forest(report);
   if (show_chains(forest, painter)) painter.line();
   show_unknown(report, forest, options, painter);
   show_coverage(report, painter);
+  if (report.command) show_command(*report.command, painter);
   show_foot(report, painter);
 }
 

@@ -198,7 +198,7 @@ struct LockClass {
   std::string name = {};  // "libfoo.so:g_cache_lock", "libfoo.so:cache_create+0x1c"; stable across restarts
 };
 
-// Names what a trace holds as numbers. Implemented over the ELF files of the traced (src/attribution); by a table in
+// Names what a trace holds as numbers. Implemented over the ELF files of the traced (src/symbols); by a table in
 // tests. Called after the trace was taken, from one thread; results are cached.
 class TraceNames {
  public:

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // exit_while_holding: a thread ends while it holds a lock, and its process goes on: nobody can take that lock again.
-// Robust locks are made for this and never meant. One finding for a class of locks and the function that took it. Linear
-// in the misuses.
+// Robust locks are made for this and never meant; nor are those that threads hand over to each other. One finding for a
+// class of locks and the function that took it. Linear in the misuses, but for a set.
 #include <fmt/format.h>
+
+#include <set>
 
 #include "detect/misuse_findings.h"
 
@@ -12,9 +14,15 @@ namespace {
 class ExitWhileHoldingDetector final : public Detector {
  public:
   void on_trace(const TraceView& view, std::vector<Finding>& findings) override {
+    std::set<TracedLock> handed_over;  // others let go of them, so one may do so for a thread that has ended
+    for (const LockMisuse& m : view.trace.misuses) {
+      if (m.kind == MisuseKind::unlock_not_owner) handed_over.insert(m.lock);
+    }
     report_misuses(
         view, MisuseKind::exit_while_holding, kExitWhileHolding,
-        [](const LockMisuse& m) { return !m.robust && m.lock_kind != LockKind::robust_mutex; },
+        [&](const LockMisuse& m) {
+          return !m.robust && m.lock_kind != LockKind::robust_mutex && !handed_over.contains(m.lock);
+        },
         [&](const NamedMisuse& named, Finding& finding) { describe(view, named, finding); }, findings);
   }
 

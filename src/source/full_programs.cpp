@@ -2,6 +2,7 @@
 #include "source/full_programs.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -43,6 +44,11 @@ std::uint32_t own_level() {
   return numbers > 0 ? numbers - 1 : 0;
 }
 
+bool kernel_has_function(const char* name) {
+  const std::unique_ptr<btf, decltype(&btf__free)> types(btf__load_vmlinux_btf(), &btf__free);
+  return types && btf__find_by_name_kind(types.get(), name, BTF_KIND_FUNC) > 0;
+}
+
 template <class Key, class Value>
 Result<std::vector<std::pair<Key, Value>>> read_table(int map, std::size_t most) {
   constexpr std::uint32_t kPiece = 4096;
@@ -81,6 +87,7 @@ struct FullPrograms::Parts {
     bpf_program__set_autoload(programs.take, session);
     bpf_program__set_autoload(programs.take_entry, !session);
     bpf_program__set_autoload(programs.take_return, !session);
+    bpf_program__set_autoload(programs.stop_child, can_stop);
     bpf_program__set_expected_attach_type(programs.take, static_cast<bpf_attach_type>(Kind::session));
     for (bpf_program* program : {programs.take_entry, programs.take_return, programs.release, programs.life}) {
       bpf_program__set_expected_attach_type(program, static_cast<bpf_attach_type>(Kind::multi));
@@ -107,6 +114,7 @@ struct FullPrograms::Parts {
   full* bpf = nullptr;
   ring_buffer* ring = nullptr;
   Kind kind = Kind::session;
+  bool can_stop = kernel_has_function("bpf_send_signal_task");
   std::vector<std::unique_ptr<bpf_link, decltype(&bpf_link__destroy)>> links;
   std::optional<BpfIterator> dumper;
   std::function<void(std::span<const std::uint8_t>)> consumer;
@@ -140,7 +148,9 @@ Result<std::unique_ptr<FullPrograms>> FullPrograms::load(bool sessions) {
     return fail(ErrorKind::failed, "cannot set up the programs of the full level", std::strerror(errno));
   }
   auto& programs = parts->bpf->progs;
-  for (bpf_program* program : {programs.switched, programs.ended, programs.forked, programs.replaced}) {
+  for (bpf_program* program :
+       {programs.switched, programs.ended, programs.forked, programs.stop_child, programs.replaced}) {
+    if (!bpf_program__autoload(program)) continue;
     bpf_link* link = bpf_program__attach(program);
     if (link == nullptr) return std::unexpected(warnings.refusal("cannot watch the threads of traced processes"));
     parts->links.emplace_back(link, &bpf_link__destroy);

@@ -172,7 +172,8 @@ void LockTracer::Parts::look_for_libraries(pid_t pid, Process& process) {
     const auto file = open_mapped_file(proc.get(), pid, mapping, maps->path(mapping));
     if (!file) return;
     if (Library* found = library(mapping.file, file->fd.get(), program)) {
-      if (!probe(pid, process, mapping.file, *found)) builder.lose("libraries that could not be probed", 1);
+      const bool probed = probe(pid, process, mapping.file, *found).has_value();
+      if (!probed && ::kill(pid, 0) == 0) builder.lose("libraries that could not be probed", 1);
     }
   };
   // libpthread before libc: in old versions of glibc the functions of the latter go on to those of the former.
@@ -219,11 +220,14 @@ void LockTracer::Parts::add_child(pid_t parent, pid_t child, ImageId image) {
   process.image = image;
   process.began_ns = clock_ns(CLOCK_BOOTTIME);
   if (from == processes.end()) return;
+  process.stops = from->second.stops;
   modules[image] = modules[from->second.image];
   builder.image(image, child).exe = builder.image(from->second.image, parent).exe;
   for (const FileId& id : from->second.probed) {
-    if (!probe(child, process, id, libraries[id])) builder.lose("processes that could not be probed", 1);
+    const bool probed = probe(child, process, id, libraries[id]).has_value();
+    if (!probed && ::kill(child, 0) == 0) builder.lose("processes that could not be probed", 1);
   }
+  if (process.stops) ::kill(child, SIGCONT);
 }
 
 void LockTracer::Parts::act(const LockTraceBuilder::Event& event) {

@@ -87,7 +87,9 @@ TEST(Catalog, NamesAreOfTheDesignAndUnique) {
   }
   EXPECT_EQ(names, (std::set<std::string>{"deadlock", "self_deadlock", "abandoned_lock", "long_hold", "exposed_lock",
                                           "lock_hijack", "starvation", "lock_convoy", "priority_inversion",
-                                          "ignored_lock_failure", "unlocked_write"}));
+                                          "ignored_lock_failure", "unlocked_write", "lock_order_inversion",
+                                          "unlock_not_locked", "double_unlock", "unlock_not_owner", "relock",
+                                          "destroyed_while_locked", "exit_while_holding"}));
 }
 
 TEST(Names, AreUniquePerEnumeration) {

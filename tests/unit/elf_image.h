@@ -16,8 +16,8 @@
 
 namespace lockscope {
 
-// Text: offset 0x1000, address 0x1000, size 0x1080; symbols lie in the first 0x1000. Data: offset 0x2100, address 0x3100,
-// size 0x100 in the file and 0x2000 in memory. So the file's page at 0x2000 belongs to both.
+// Text: offset and address 0x1000, size 0x1080; symbols lie in the first 0x1000. Data: offset 0x2100, address 0x3100,
+// size 0x100 in the file and 0x2000 in memory. So the page of the file at 0x2000 belongs to both.
 class ElfImage {
  public:
   static constexpr std::uint64_t kText = 0x1000, kTextSize = 0x1000, kTextSegmentSize = 0x1080;

@@ -55,8 +55,9 @@ TEST(JsonTrace, TellsBothOrdersWithTheirSites) {
   EXPECT_EQ(first["held"]["class"], "bank:g_accounts");
   EXPECT_EQ(first["held"]["address"], "0x55d000004040");
   EXPECT_EQ(first["wanted"]["class"], "bank:g_log");
-  EXPECT_EQ(first["held_site"],
-            (json{{"address", "0x55d00000101c"}, {"function", "transfer"}, {"module", "/usr/bin/bank"}, {"offset", 28}}));
+  EXPECT_EQ(
+      first["held_site"],
+      (json{{"address", "0x55d00000101c"}, {"function", "transfer"}, {"module", "/usr/bin/bank"}, {"offset", 28}}));
   EXPECT_EQ(first["wanted_site"]["offset"], 0x3a);
   EXPECT_EQ(first["count"], 17);
   EXPECT_EQ(finding["orders"][1]["held"], first["wanted"]);
@@ -205,11 +206,8 @@ TEST(JsonTrace, GoesToTheSchemaCheck) {
   Report nothing = traced_run();
   nothing.profile = ProfileDescription{};
   nothing.command.reset();
-  const std::pair<const char*, Report> reports[] = {{"right", traced_run()},
-                                                    {"wrong", wrong},
-                                                    {"unknown", unknown},
-                                                    {"extreme", extreme},
-                                                    {"nothing", nothing}};
+  const std::pair<const char*, Report> reports[] = {
+      {"right", traced_run()}, {"wrong", wrong}, {"unknown", unknown}, {"extreme", extreme}, {"nothing", nothing}};
   for (const auto& [name, report] : reports) {
     EXPECT_TRUE(json::accept(text_of(report))) << name;
     if (folder == nullptr) continue;

@@ -52,10 +52,10 @@ inline FindingDescription inversion() {
   finding.fingerprint = "00aa11bb22cc33dd";
   finding.summary = "g_accounts and g_log are taken in both orders";
   finding.hint = "take g_accounts and g_log in one order everywhere";
-  finding.orders = {order(thread("worker", 1234, 1236), accounts(), journal(), place("transfer", 0x1c),
-                          place("transfer", 0x3a), 17),
-                    order(thread("auditor", 1234, 1237), journal(), accounts(), place("audit", 0x11),
-                          place("sum_of_accounts", 0x2b), 1)};
+  finding.orders = {
+      order(thread("worker", 1234, 1236), accounts(), journal(), place("transfer", 0x1c), place("transfer", 0x3a), 17),
+      order(thread("auditor", 1234, 1237), journal(), accounts(), place("audit", 0x11), place("sum_of_accounts", 0x2b),
+            1)};
   finding.evidence = {{"locks", std::int64_t{2}},
                       {"classes", std::string("bank:g_accounts, bank:g_log")},
                       {"same_locks", true},
@@ -98,9 +98,10 @@ inline FindingDescription misuse(std::string kind, int cwe, std::vector<LockEven
 // The try failed, and the thread went on as if it had the lock.
 inline FindingDescription ignored_failure() {
   const ThreadDescription worker = thread("worker", 1234, 1236);
-  FindingDescription finding = misuse("ignored_lock_failure", 414,
-                                      {event("failed", worker, place("append", 0x14), kSecond),
-                                       event("released", worker, place("append", 0x2e), kSecond + 1500 * kMicrosecond)});
+  FindingDescription finding =
+      misuse("ignored_lock_failure", 414,
+             {event("failed", worker, place("append", 0x14), kSecond),
+              event("released", worker, place("append", 0x2e), kSecond + 1500 * kMicrosecond)});
   finding.events[0].error = "EBUSY";
   finding.evidence.emplace_back("error", std::string("EBUSY"));
   return finding;
@@ -134,9 +135,8 @@ inline ProfileDescription profile() {
   hot.hold = times(10'000'000, 3'200 * kMillisecond, 40 * kMillisecond);
   const auto transfer = used_at(place("transfer", 0x1c), 9'000'000, 1'000, times(1'000, kSecond, 12 * kMillisecond),
                                 times(9'000'000, 2 * kSecond, 30 * kMillisecond));
-  const auto audit =
-      used_at(place("audit", 0x11), 1'000'000, 234, times(234, 600 * kMillisecond, 5 * kMillisecond),
-              times(1'000'000, 1'200 * kMillisecond, 40 * kMillisecond));
+  const auto audit = used_at(place("audit", 0x11), 1'000'000, 234, times(234, 600 * kMillisecond, 5 * kMillisecond),
+                             times(1'000'000, 1'200 * kMillisecond, 40 * kMillisecond));
   hot.holders = {transfer, audit};
   hot.waiters = {transfer, audit};
   LockProfileEntry cool;

@@ -9,7 +9,7 @@ namespace {
 
 class Lock {
  public:
-  Lock() { pthread_mutex_init(&mutex_, nullptr); }
+  NOT_INLINE Lock() { pthread_mutex_init(&mutex_, nullptr); }
   NOT_INLINE ~Lock() { IGNORED(pthread_mutex_destroy(&mutex_)); }
   NOT_INLINE void take() { MUST(pthread_mutex_lock(&mutex_)); }
   NOT_INLINE void give() { MUST(pthread_mutex_unlock(&mutex_)); }

@@ -10,12 +10,12 @@ static std::shared_mutex routes;
 static std::recursive_mutex neighbours;
 static sem_t looked_up, announced;
 
-static void look_up() {
+NOT_INLINE static void look_up() {
   std::shared_lock<std::shared_mutex> reading(routes);
   std::lock_guard<std::recursive_mutex> guard(neighbours);
 }
 
-static void announce() {
+NOT_INLINE static void announce() {
   std::unique_lock<std::recursive_mutex> guard(neighbours);
   std::unique_lock<std::shared_mutex> writing(routes);
 }
