@@ -27,6 +27,8 @@ struct ls_full_thread {
 	__u32 tgid, tid, number, image; /* number: in its own namespace */
 	__u32 held_count, over;
 	__u32 released_at, failed_at;
+	__u32 stopping;                 /* by us: time that its first lock was not held for its own sake */
+	__u32 pad;
 	__u64 steals;
 	__u64 switched_in_ns;
 	__u64 waits, waited_ns;
@@ -163,8 +165,8 @@ LS_VERB int greet(struct ls_full_thread *t, struct ls_image *image)
 		fill_head(hello, LS_RECORD_HELLO, t, task, bpf_ktime_get_boot_ns());
 		bpf_ringbuf_submit(hello, BPF_RB_FORCE_WAKEUP);
 	}
-	if (image->stop)
-		bpf_send_signal(SIGSTOP_);
+	if (image->stop && !bpf_send_signal(SIGSTOP_))
+		t->stopping = 1;
 	return 0;
 }
 

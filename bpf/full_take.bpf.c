@@ -176,6 +176,10 @@ static __always_inline bool begin_call(__u64 cookie, __u64 lock, __u64 ip, __u64
 	if (asked.by != LS_BY_WAITING || relock || w.robust || w.inherited || w.protected ||
 	    w.kind == LS_KIND_ERRORCHECK || (family == LS_KIND_RWLOCK && w.owner == t->number))
 		return expect_return(t, &asked, call, relock, s);
+	if (t->stopping) { /* held from when the scheduler lets it go on */
+		t->stopping = 0;
+		asked.flags |= LS_HELD_BLOCKED;
+	}
 	held = push_held(t, lock, s);
 	if (held)
 		*held = asked;

@@ -2,13 +2,16 @@
 #include "app/traced_session.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <set>
 #include <utility>
 
+#include "app/default_suppressions.h"
 #include "app/describe.h"
 #include "app/report_output.h"
 #include "app/trace_report.h"
@@ -37,6 +40,9 @@ TracedSession::TracedSession(const TraceOptions& options)
 
 Result<std::unique_ptr<TracedSession>> TracedSession::begin(const TraceOptions& options) {
   std::unique_ptr<TracedSession> session(new TracedSession(options));
+  if (auto known = Suppressions::parse(kDefaultSuppressions, "default suppressions")) {
+    session->known_ = std::move(*known);
+  }
   if (!options.suppressions.empty()) {
     auto read = Suppressions::read(options.suppressions);
     if (!read) return std::unexpected(read.error());
@@ -93,13 +99,17 @@ Result<void> TracedSession::look(const std::function<void(const FindingDescripti
 
 void TracedSession::suppress(Report& report) {
   const std::size_t before = report.findings.size();
-  std::erase_if(report.findings, [&](const FindingDescription& f) { return suppressions_.match(f).has_value(); });
-  if (report.findings.size() == before) return;
-  std::string names;
-  for (const Suppressions::Use& use : suppressions_.uses()) {
-    if (use.count > 0) names += fmt::format("{}{}", names.empty() ? "" : ", ", use.name);
-  }
-  report.notes.push_back(fmt::format("{} finding(s) suppressed by: {}", before - report.findings.size(), names));
+  std::set<std::string> names;
+  std::erase_if(report.findings, [&](const FindingDescription& f) {
+    auto name = suppressions_.match(f);
+    if (!name) name = known_.match(f);
+    if (name) names.insert(*name);
+    return name.has_value();
+  });
+  const std::size_t gone = before - report.findings.size();
+  if (gone == 0) return;
+  report.notes.push_back(
+      fmt::format("{} finding{} suppressed by: {}", gone, gone == 1 ? "" : "s", fmt::join(names, ", ")));
 }
 
 Result<Report> TracedSession::report() {

@@ -43,7 +43,8 @@ class TracedSession {
   using Clock = std::chrono::steady_clock;
 
   TraceOptions options_;
-  Suppressions suppressions_;
+  Suppressions suppressions_;  // the user's
+  Suppressions known_;         // default_suppressions.h
   std::unique_ptr<LockTracer> tracer_;
   std::unique_ptr<SelfTest> self_test_;
   ChosenSource chosen_;

@@ -6,12 +6,12 @@
 namespace lockscope {
 
 std::span<const CatalogEntry> detector_catalog() {
-  static const std::array entries{kDeadlock,    kSelfDeadlock,      kAbandonedLock,      kLongHold,
-                                  kExposedLock, kTakenLockName,     kLockHijack,         kStarvation,
-                                  kLockConvoy,  kPriorityInversion, kIgnoredLockFailure, kUnlockedWrite,
-                                  kLockOrderInversion, kUnlockNotLocked, kDoubleUnlock, kUnlockNotOwner,
-                                  kRelock, kDestroyedWhileLocked, kExitWhileHolding, kIgnoredLockFailureTrace,
-                                  kTracedLongHold};
+  static const std::array entries{
+      kDeadlock,           kSelfDeadlock,  kAbandonedLock,        kLongHold,         kExposedLock,
+      kTakenLockName,      kLockHijack,    kStarvation,           kLockConvoy,       kPriorityInversion,
+      kIgnoredLockFailure, kUnlockedWrite, kLockOrderInversion,   kUnlockNotLocked,  kDoubleUnlock,
+      kUnlockNotOwner,     kRelock,        kDestroyedWhileLocked, kExitWhileHolding, kIgnoredLockFailureTrace,
+      kTracedLongHold};
   return entries;
 }
 

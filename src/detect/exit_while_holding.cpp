@@ -34,8 +34,9 @@ class ExitWhileHoldingDetector final : public Detector {
     const std::string mode = m.mode == Mode::shared ? " for reading" : "";
     finding.summary = fmt::format("thread {} ended while it held {}{}{}: nobody can unlock it any more",
                                   name_traced(named.thread), named.lock, mode, taken);
-    finding.hint = "unlock it on every way out of the thread, also when it is cancelled (pthread_cleanup_push), or use "
-                   "a robust mutex";
+    finding.hint =
+        "unlock it on every way out of the thread, also when it is cancelled (pthread_cleanup_push), or use "
+        "a robust mutex";
     if (m.earlier_ns && m.time_ns >= *m.earlier_ns) {
       finding.evidence.emplace_back("held_ns", static_cast<std::int64_t>(m.time_ns - *m.earlier_ns));
     }

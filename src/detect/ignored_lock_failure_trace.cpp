@@ -28,9 +28,10 @@ class IgnoredLockFailureTraceDetector final : public Detector {
         m.earlier_site ? fmt::format(" in {}", name_place(view.names.code(m.lock.image, *m.earlier_site))) : "";
     finding.summary = fmt::format("{} goes on as if it held {}: the call to lock it failed{}{}, in thread {}",
                                   named.where, named.lock, error, failed, name_traced(named.thread));
-    finding.hint = m.error == EOWNERDEAD
-                       ? "after EOWNERDEAD repair what the lock guards and call pthread_mutex_consistent() before unlocking"
-                       : "check what the lock call returns, and touch what it guards only where it succeeded";
+    finding.hint =
+        m.error == EOWNERDEAD
+            ? "after EOWNERDEAD repair what the lock guards and call pthread_mutex_consistent() before unlocking"
+            : "check what the lock call returns, and touch what it guards only where it succeeded";
   }
 };
 

@@ -91,8 +91,8 @@ class LockOrderInversionDetector final : public Detector {
     for (const Step& step : steps) {
       if (std::ranges::find(names, step.held) == names.end()) names.push_back(step.held);
     }
-    const std::string which = names.size() > 1 ? name_list(names, 6)
-                                               : fmt::format("{} locks of one kind ({})", steps.size(), names.front());
+    const std::string which =
+        names.size() > 1 ? name_list(names, 6) : fmt::format("{} locks of one kind ({})", steps.size(), names.front());
     std::vector<std::string> orders;
     for (const Step& step : steps) {
       const std::string held = names.size() > 1 ? step.held : "one";
@@ -102,12 +102,14 @@ class LockOrderInversionDetector final : public Detector {
       } else if (step.held_in == step.wanted_in) {
         orders.push_back(fmt::format("{} takes {} first", step.held_in, held));
       } else {
-        orders.push_back(fmt::format("{} takes {} first, then {} takes {}", step.held_in, held, step.wanted_in, wanted));
+        orders.push_back(
+            fmt::format("{} takes {} first, then {} takes {}", step.held_in, held, step.wanted_in, wanted));
       }
     }
     const std::size_t shown = std::min<std::size_t>(orders.size(), 4);
     std::string how;
-    for (std::size_t i = 0; i < shown; ++i) how += (i == 0 ? "" : steps.size() == 2 && i == 1 ? ", " : ", ") + orders[i];
+    for (std::size_t i = 0; i < shown; ++i)
+      how += (i == 0 ? "" : ", ") + orders[i];
     if (shown < orders.size()) how += fmt::format(" and so on, {} in all", orders.size());
     return fmt::format("{} are taken in {}{}: {}; if {} at once, {} for ever", which,
                        steps.size() == 2 ? "both orders" : "orders that go round in a circle",

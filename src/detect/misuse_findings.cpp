@@ -94,8 +94,8 @@ void report_misuses(const TraceView& view, MisuseKind kind, const CatalogEntry& 
     Group& group = groups[number->second].second;
     group.count += misuse.count;
     if (misuse.still_waiting && !trace.misuses[group.first].still_waiting) group.first = m;  // the worse
-    group.sure = group.sure && trace.lost.empty() &&
-                 (!rests_on_what_was_not_seen(misuse) || saw_all(trace, misuse.lock.image));
+    group.sure =
+        group.sure && trace.lost.empty() && (!rests_on_what_was_not_seen(misuse) || saw_all(trace, misuse.lock.image));
   }
   for (const auto& [key, group] : groups) {
     const LockMisuse& misuse = trace.misuses[group.first];

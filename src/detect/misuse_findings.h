@@ -17,8 +17,8 @@ namespace lockscope {
 struct NamedMisuse {
   const LockMisuse& misuse;
   const TracedThread& thread;
-  std::string where;  // "transfer()"; of a thread that ended: empty
-  std::string lock;   // "g_accounts", "a lock made in cache_create+0x1c"
+  std::string where;        // "transfer()"; of a thread that ended: empty
+  std::string lock;         // "g_accounts", "a lock made in cache_create+0x1c"
   std::uint64_t count = 0;  // of the group
 };
 

@@ -25,9 +25,8 @@ std::set<TracedLock> handed_over(const LockTrace& trace) {
 }
 
 bool anybody_else_lives(const LockTrace& trace, const TracedThread& self) {
-  return std::ranges::any_of(trace.threads, [&](const TracedThread& t) {
-    return t.pid == self.pid && t.tid != self.tid && !t.ended_ns;
-  });
+  return std::ranges::any_of(
+      trace.threads, [&](const TracedThread& t) { return t.pid == self.pid && t.tid != self.tid && !t.ended_ns; });
 }
 
 class RelockDetector final : public Detector {

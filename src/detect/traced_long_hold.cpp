@@ -60,11 +60,10 @@ class TracedLongHoldDetector final : public Detector {
     finding.traced_hold = index;
     finding.age_ns = hold.held_ns;
     const std::string others = count == 1 ? "" : fmt::format(", the longest of {} times", count);
-    finding.summary = fmt::format("{} held {} for {} in thread {}{}{}",
-                                  name_place(view.names.code(hold.lock.image, hold.taken_site)),
-                                  name_class(view.names.lock_class(hold.lock)), name_duration(hold.held_ns),
-                                  name_traced(view.trace.threads[hold.thread]), others,
-                                  waiters ? ", while others waited" : "");
+    finding.summary =
+        fmt::format("{} held {} for {} in thread {}{}{}", name_place(view.names.code(hold.lock.image, hold.taken_site)),
+                    name_class(view.names.lock_class(hold.lock)), name_duration(hold.held_ns),
+                    name_traced(view.trace.threads[hold.thread]), others, waiters ? ", while others waited" : "");
     finding.hint = "do less under the lock: what is slow (I/O, waiting, allocation) before or after it";
     finding.evidence.emplace_back("held_ns", static_cast<std::int64_t>(hold.held_ns));
     finding.evidence.emplace_back("threshold_ns", static_cast<std::int64_t>(view.thresholds.long_hold.count()));

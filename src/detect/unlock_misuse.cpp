@@ -30,7 +30,9 @@ class UnlockDetector : public Detector {
     const std::set<Call> explained = unlocks_after_failures(view.trace);
     report_misuses(
         view, kind_, entry_,
-        [&](const LockMisuse& m) { return !explained.contains({m.thread, m.lock, m.site}); },
+        [&](const LockMisuse& m) {
+          return !explained.contains({m.thread, m.lock, m.site});
+        },
         [&](const NamedMisuse& named, Finding& finding) { describe(view, named, finding); }, findings);
   }
 
@@ -62,8 +64,9 @@ class DoubleUnlockDetector final : public UnlockDetector {
     const LockMisuse& m = named.misuse;
     const std::string before =
         m.earlier_site ? fmt::format(" in {}", name_place(view.names.code(m.lock.image, *m.earlier_site))) : "";
-    finding.summary = fmt::format("{} unlocks {} once more: thread {} had unlocked it{} before, and nobody locked it since",
-                                  named.where, named.lock, name_traced(named.thread), before);
+    finding.summary =
+        fmt::format("{} unlocks {} once more: thread {} had unlocked it{} before, and nobody locked it since",
+                    named.where, named.lock, name_traced(named.thread), before);
     finding.hint = "unlock it once on every way; had another thread locked it meanwhile, this would take it from there";
     if (m.earlier_ns && m.time_ns >= *m.earlier_ns) {
       finding.evidence.emplace_back("unlocked_before_ns", static_cast<std::int64_t>(m.time_ns - *m.earlier_ns));

@@ -54,8 +54,8 @@ class Finder {
       if (full()) return stop();
       if (is_explained(edge) || is_explained(answer)) continue;
       const auto met = first_meeting(edge, answer, [&](const OrderEvent& one, const OrderEvent& other) {
-        return in_two_objects(one, other) && judge_.modes_conflict(one, other) && judge_.modes_conflict(other, one) && judge_.can_meet(one, other) &&
-               !share_gate_class(one, other);
+        return in_two_objects(one, other) && judge_.modes_conflict(one, other) && judge_.modes_conflict(other, one) &&
+               judge_.can_meet(one, other) && !share_gate_class(one, other);
       });
       if (met) report({met->first, met->second}, {&edge, &answer}, false);
     }

@@ -6,10 +6,10 @@
 namespace lockscope {
 namespace {
 
-constexpr std::size_t kEdgeWork = 16'000'000;    // edges looked at while planning, and as many while searching
-constexpr std::size_t kPairWork = 8'000'000;     // pairs compared in all
-constexpr std::size_t kSearchWork = 100'000;     // pairs and edges of one search, beyond those of a straight way
-constexpr std::size_t kLongerTries = 8;          // how much longer than the shortest way through its edges
+constexpr std::size_t kEdgeWork = 16'000'000;  // edges looked at while planning, and as many while searching
+constexpr std::size_t kPairWork = 8'000'000;   // pairs compared in all
+constexpr std::size_t kSearchWork = 100'000;   // pairs and edges of one search, beyond those of a straight way
+constexpr std::size_t kLongerTries = 8;        // how much longer than the shortest way through its edges
 constexpr std::uint32_t kFar = ~std::uint32_t{0};
 
 Digraph reversed(const OrderEdges& edges) {

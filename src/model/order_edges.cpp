@@ -57,9 +57,9 @@ bool is_usable(const LockTrace& trace, const LockChain& chain) {
 bool wraps_locking(std::string_view function) {
   function = function.substr(0, function.find('('));
   if (function.starts_with("std::") || function.starts_with("__gthread")) return true;
-  return std::ranges::any_of(std::initializer_list<std::string_view>{"lock", "Lock", "enter", "Enter", "acquire",
-                                                                     "Acquire"},
-                             [&](std::string_view word) { return function.ends_with(word); });
+  return std::ranges::any_of(
+      std::initializer_list<std::string_view>{"lock", "Lock", "enter", "Enter", "acquire", "Acquire"},
+      [&](std::string_view word) { return function.ends_with(word); });
 }
 
 }  // namespace
@@ -133,7 +133,8 @@ void OrderEdges::find_cyclic_edges() {
   std::vector<Digraph::Edge> edges;
   for (std::size_t i = 0; i < occurrences_.size(); ++i) {
     const Occurrence& o = occurrences_[i];
-    if (i == 0 || o.from != occurrences_[i - 1].from || o.to != occurrences_[i - 1].to) edges.emplace_back(o.from, o.to);
+    if (i == 0 || o.from != occurrences_[i - 1].from || o.to != occurrences_[i - 1].to)
+      edges.emplace_back(o.from, o.to);
   }
   const std::vector<std::size_t> component = strong_components(Digraph(locks_.size(), edges));
   component_.assign(component.begin(), component.end());
@@ -152,7 +153,8 @@ void OrderEdges::find_cyclic_edges() {
 }
 
 void OrderEdges::find_answered_edges() {
-  using Key = std::tuple<ImageId, std::uint32_t, std::uint32_t, std::uint64_t>;  // classes, distance from held to wanted
+  using Key =
+      std::tuple<ImageId, std::uint32_t, std::uint32_t, std::uint64_t>;  // classes, distance from held to wanted
   std::map<Key, std::vector<Occurrence>> groups;
   for (const Occurrence& o : occurrences_) {
     const std::uint64_t distance = locks_[o.to].address - locks_[o.from].address;

@@ -37,7 +37,7 @@ bool OrderEvents::can_meet(const OrderEvent& one, const OrderEvent& other) const
   const std::size_t other_thread = trace_.chains[other.chain].thread;
   if (thread == other_thread || !lived(thread, other.time_ns) || !lived(other_thread, one.time_ns)) return false;
   if (share_gate(one, other)) return false;
-  return one.time_ns <= other.time_ns ? !before_by_barrier(one, other) : !before_by_barrier(other, one);
+  return !before_by_barrier(one, other) && !before_by_barrier(other, one);
 }
 
 bool OrderEvents::blocks(const OrderEvent& waiter, const OrderEvent& holder) const {

@@ -67,11 +67,11 @@ class OrderEvents {
   [[nodiscard]] bool one_life(const TracedLock& lock, std::uint64_t one_ns, std::uint64_t other_ns) const;
 
   const LockTrace& trace_;
-  std::vector<std::size_t> first_gate_;  // by chain, into gates_
-  std::vector<Gate> gates_;              // of each chain, by lock, the exclusive first
+  std::vector<std::size_t> first_gate_;    // by chain, into gates_
+  std::vector<Gate> gates_;                // of each chain, by lock, the exclusive first
   std::vector<std::vector<Pass>> passes_;  // by thread, then by arrival
   std::unordered_map<TracedLock, std::vector<std::uint64_t>, TracedLockHash> boundaries_;  // sorted
-  std::unordered_map<TracedLock, std::uint64_t, TracedLockHash> initialised_;  // first
+  std::unordered_map<TracedLock, std::uint64_t, TracedLockHash> initialised_;              // first
 };
 
 }  // namespace lockscope

@@ -74,9 +74,10 @@ TEST_F(Inversion, OfTwoLocksOfOneClass) {
   scene.chain(u, {scene.taken(y, Mode::exclusive, 10)}, scene.taken(x, Mode::exclusive, 11));
   ASSERT_EQ(found().size(), 1U);
   EXPECT_EQ(found()[0].confidence, Confidence::likely);
-  EXPECT_EQ(found()[0].summary,
-            "2 locks of one kind (a lock first taken in open+0x10) are taken in both orders: transfer() wants another "
-            "while one is held, transfer() wants another while one is held; if both happen at once, both wait for ever");
+  EXPECT_EQ(
+      found()[0].summary,
+      "2 locks of one kind (a lock first taken in open+0x10) are taken in both orders: transfer() wants another "
+      "while one is held, transfer() wants another while one is held; if both happen at once, both wait for ever");
 }
 
 TEST_F(Inversion, OfLocksWithALifeIsConfirmed) {

@@ -31,8 +31,8 @@ class Reference {
   Reference(const LockTrace& trace, TableNames& names) : trace_(trace), names_(names) {
     for (std::size_t c = 0; c < trace.chains.size(); ++c) {
       const LockChain& chain = trace.chains[c];
-      const bool again = std::ranges::any_of(
-          chain.held, [&](const Acquisition& a) { return a.lock == chain.wanted.lock; });
+      const bool again =
+          std::ranges::any_of(chain.held, [&](const Acquisition& a) { return a.lock == chain.wanted.lock; });
       if (chain.truncated || again) continue;
       for (std::size_t h = 0; h < chain.held.size(); ++h) {
         for (const std::uint64_t time : std::set{chain.first_ns, chain.last_ns}) moments_.push_back({c, h, time});
@@ -43,8 +43,8 @@ class Reference {
   }
 
   using Classes = std::pair<std::string, std::string>;
-  std::set<Classes> orders;   // that are part of a cycle
-  std::size_t shortest = 0;   // 0: no cycle
+  std::set<Classes> orders;  // that are part of a cycle
+  std::size_t shortest = 0;  // 0: no cycle
 
   [[nodiscard]] Classes classes_of(std::size_t chain, std::size_t held) {
     return {names_.lock_class(trace_.chains[chain].held[held].lock).name,
@@ -181,7 +181,11 @@ TraceScene any_trace() {
     std::uint64_t last = chance(40) ? first : its.start_ns + 1 + below(end - its.start_ns);
     if (last < first) std::swap(first, last);
     Acquisition wanted = any_acquisition(locks);
-    if (round && chance(85)) wanted.lock = locks[(number_of(held.front().lock) + 1) % lock_count];
+    if (round && chance(85)) {
+      const Mode mode = wanted.mode;
+      wanted = TraceScene::written(locks[(number_of(held.front().lock) + 1) % lock_count]);
+      wanted.mode = mode;
+    }
     scene.chain(thread, std::move(held), std::move(wanted), first, last).truncated = chance(3);
   }
   if (chance(20)) scene.life(locks[below(locks.size())], below(20), chance(50));

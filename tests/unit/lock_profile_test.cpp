@@ -82,9 +82,9 @@ TEST_F(Profile, PercentilesAreUpperEdgesOfBuckets) {
   Durations many;
   many.count = 100;
   many.longest_ns = 5'000;
-  many.histogram[6] = 60;   // below 128
-  many.histogram[9] = 39;   // below 1024
-  many.histogram[12] = 1;   // 4096 and more
+  many.histogram[6] = 60;  // below 128
+  many.histogram[9] = 39;  // below 1024
+  many.histogram[12] = 1;  // 4096 and more
   use(a, 1, {}, many);
   LockProfileEntry::Times t = profile().locks[0].hold;
   EXPECT_EQ(t.p50_ns, 128U);

@@ -192,6 +192,13 @@ TEST(TextProfile, SharesAreRounded) {
   EXPECT_EQ(share(0, 0), "");
 }
 
+TEST(TextProfile, APlaceThatNeverWaitedIsNotSaidToWait) {
+  const std::string without = shown(traced_run(), 80);
+  Report report = traced_run();
+  report.profile->locks[1].waiters = report.profile->locks[1].holders;
+  EXPECT_EQ(shown(report, 80), without);
+}
+
 TEST(TextProfile, LargeOnesAreCut) {
   Report report = traced_run();
   report.profile->locks.resize(30, report.profile->locks[1]);

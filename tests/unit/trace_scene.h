@@ -48,8 +48,8 @@ class TraceScene {
   TraceScene() {
     trace.began_ns = kBegan;
     trace.ended_ns = kEnded;
-    trace.images.push_back({.id = 1, .pid = kPid, .forked_from = {}, .exe = "/usr/bin/app", .from_start = true,
-                            .began_ns = kBegan});
+    trace.images.push_back(
+        {.id = 1, .pid = kPid, .forked_from = {}, .exe = "/usr/bin/app", .from_start = true, .began_ns = kBegan});
   }
 
   // Returns its index. Lives from `start` until `end`; 0: it lives on.
@@ -104,8 +104,8 @@ class TraceScene {
   }
 
   // The thread asks for the last while it holds the others, at these times. Returns the chain.
-  LockChain& chain(std::size_t thread, std::vector<Acquisition> held, Acquisition wanted, std::uint64_t first_ns = 2'000,
-                   std::uint64_t last_ns = 0) {
+  LockChain& chain(std::size_t thread, std::vector<Acquisition> held, Acquisition wanted,
+                   std::uint64_t first_ns = 2'000, std::uint64_t last_ns = 0) {
     LockChain c;
     c.image = wanted.lock.image;
     c.thread = thread;
