@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ignored_lock_failure, of calls: a lock call returned an error and the thread went on as if it had not: it unlocks what
-// it did not get, or goes on with a robust mutex that it did not make consistent. One finding for a class of locks and
-// a function. Linear in the misuses.
+// ignored_lock_failure, of calls: a lock call returned an error and the thread went on as if it had not: it unlocks
+// what it did not get, or goes on with a robust mutex that it did not make consistent. One finding for a class of locks
+// and a function. Linear in the misuses.
 #include <fmt/format.h>
 
 #include <cerrno>

@@ -20,7 +20,8 @@ namespace lockscope {
 // The same in every run of a program.
 [[nodiscard]] std::string key_of(const CodePoint& point);
 
-// The image of a finding was traced since its first instruction, and nothing was lost: what was not seen did not happen.
+// The image of a finding was traced since its first instruction, and nothing was lost: what was not seen did not
+// happen.
 [[nodiscard]] bool saw_all(const LockTrace& trace, ImageId image);
 [[nodiscard]] const TracedImage* find_image(const LockTrace& trace, ImageId image);
 

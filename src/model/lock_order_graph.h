@@ -8,8 +8,8 @@
 // Nor does an edge from one lock to another of its class at one call site, where memory may have been used again: such
 // is a walk along a list, whose nodes are freed and made anew in another order.
 //
-// Cost: strongly connected components first, in linear time. Within them cycles are sought shortest first, to a limit of
-// work: what lies beyond it is missed, and said to be (`complete`). Called by the detector lock_order_inversion.
+// Cost: strongly connected components first, in linear time. Within them cycles are sought shortest first, to a limit
+// of work: what lies beyond it is missed, and said to be (`complete`). Called by the detector lock_order_inversion.
 #pragma once
 
 #include <cstddef>

@@ -3,8 +3,8 @@
 // held lock by breadth-first search, then a depth-first search of that length over the occurrences of edges, in which
 // each must be able to stand together with all those chosen before it; if there is none, one edge longer, some times.
 //
-// Cost: bounded, both in edges looked at and in pairs of occurrences compared. A ring of some thousand locks is found, of
-// more than that it is not. Used by lock_order_graph.cpp only.
+// Cost: bounded, both in edges looked at and in pairs of occurrences compared. A ring of some thousand locks is found,
+// of more than that it is not. Used by lock_order_graph.cpp only.
 #pragma once
 
 #include <functional>

@@ -31,8 +31,8 @@ class OrderEdges {
   [[nodiscard]] std::span<const OrderEdge> cyclic() const { return cyclic_; }
   [[nodiscard]] std::span<const OrderEdge> cyclic_from(std::uint32_t lock) const;
   [[nodiscard]] const OrderEdge* find_cyclic(std::uint32_t from, std::uint32_t to) const;
-  // Edges that join two members of an object, and those that join the same members of others in the opposite order. Each
-  // stands for all edges of its classes and its distance.
+  // Edges that join two members of an object, and those that join the same members of others in the opposite order.
+  // Each stands for all edges of its classes and its distance.
   [[nodiscard]] std::span<const std::pair<OrderEdge, OrderEdge>> answered() const { return answered_; }
 
   [[nodiscard]] std::span<const OrderEvent> events_of(const OrderEdge& edge) const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether two moments of a trace, each a thread that asks for one lock while it holds others, can have stood at the same
-// time, had the threads been scheduled otherwise. What is ordered by the program itself is no danger:
+// Whether two moments of a trace, each a thread that asks for one lock while it holds others, can have stood at the
+// same time, had the threads been scheduled otherwise. What is ordered by the program itself is no danger:
 //  - threads: one thread is at one place at a time; who had not started or had ended was nowhere. Only the first and
 //    the last time of a chain are known, so only these two are judged.
 //  - gates: a common lock that one of them excludes the other from.

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""usage: misuse.py [--only NAME]… [--list] [--keep DIR] [--native] [--jobs N]
+"""usage: misuse.py [--only NAME]… [--libc] [--list] [--keep DIR] [--native] [--jobs N]
 
 `lockscope run` against small programs that are wrong in one way each, and against right ones that look as if they were
 (tests/programs). Of a wrong one exactly that is found, at the place and for the lock that the catalog names; of a right
 one nothing. The exit status of the program is passed through.
   --only NAME   only programs whose name, e.g. relock/wrong_timed.c, contains NAME
+  --libc        only programs that need nothing but the C library; CC may then build for another one than this host's
   --list        name the programs, run nothing
   --keep DIR    leave programs, reports and what was said in DIR
   --native      without lockscope: whether the programs do what they claim as far as they can tell themselves
@@ -70,6 +71,9 @@ class Program:
 
     def __str__(self):
         return f"{self.name} {self.optimise}"
+
+    def needs_only_libc(self):
+        return self.source.suffix == ".c" and not self.entry.get("packages") and not self.entry.get("flags")
 
     def build_lines(self, folder):
         """The commands that make it. A library of its own lies beside it."""
@@ -259,13 +263,15 @@ def run_programs(arguments, programs, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], metavar="NAME")
+    parser.add_argument("--libc", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--keep", type=pathlib.Path, metavar="DIR")
     parser.add_argument("--native", action="store_true")
     parser.add_argument("--jobs", type=int, default=1, metavar="N")
     arguments = parser.parse_args()
     programs = [program for program in catalog()
-                if not arguments.only or any(name in str(program) for name in arguments.only)]
+                if (not arguments.only or any(name in str(program) for name in arguments.only))
+                and (not arguments.libc or program.needs_only_libc())]
     if not programs:
         parser.error("no such program")
     if arguments.list:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Large traces: nothing recurses, nothing is quadratic, and work has a limit. These would overflow the stack, or not end.
+// Large traces: nothing recurses, nothing is quadratic, and work has a limit. These would overflow the stack, or not
+// end.
 #include <gtest/gtest.h>
 
 #include "model/lock_order_graph.h"
