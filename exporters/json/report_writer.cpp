@@ -35,6 +35,7 @@ void ReportWriter::write_report() {
   }
   object("command", report_.command);
   array("findings", report_.findings);
+  if (report_.findings_suppressed > 0) json_.key("findings_suppressed").value(report_.findings_suppressed);
   object("contention", report_.contention);
   object("profile", report_.profile);
   array("waits", report_.waits);

@@ -61,6 +61,8 @@ void show_innocence_of_traced(const Report& report, Painter& painter) {
       std::ranges::any_of(report.coverage.lost_events, [](const auto& cause) { return cause.second > 0; });
   if (report.profile && report.profile->acquired == 0 && report.findings.empty()) {
     painter.wrapped("", "", "No lock was seen to be taken: this report says nothing about locks.");
+  } else if (report.findings_suppressed > 0) {
+    painter.wrapped("", "", "Nothing but what is suppressed was found.");
   } else if (lost) {
     painter.wrapped("", "", "No deadlock and no misuse of a lock was seen; but not all was seen.");
   } else {

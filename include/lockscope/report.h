@@ -211,6 +211,7 @@ struct Report {
   std::string source;
   Coverage coverage;
   std::vector<FindingDescription> findings;
+  std::size_t findings_suppressed = 0;  // left out, because they are known and wanted
   std::optional<ContentionDescription> contention;
   std::optional<ProfileDescription> profile;
   std::optional<CommandDescription> command;

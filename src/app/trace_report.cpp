@@ -122,15 +122,6 @@ class TraceDescriber {
     }
     if (misuse.site != 0) event.site = frame_of(names_.code(image, misuse.site));
     event.time = time(misuse.time_ns);
-    if (misuse.owner) {
-      HolderDescription holder;
-      holder.thread = ThreadDescription{};
-      holder.thread->pid = event.thread.pid;
-      holder.thread->tid = *misuse.owner;
-      holder.thread->comm = misuse.owner_comm;
-      holder.evidence = Evidence::memory;
-      out.holders.push_back(std::move(holder));
-    }
     out.events.push_back(std::move(event));
   }
 

@@ -107,6 +107,7 @@ void TracedSession::suppress(Report& report) {
     return name.has_value();
   });
   const std::size_t gone = before - report.findings.size();
+  report.findings_suppressed = gone;
   if (gone == 0) return;
   report.notes.push_back(
       fmt::format("{} finding{} suppressed by: {}", gone, gone == 1 ? "" : "s", fmt::join(names, ", ")));

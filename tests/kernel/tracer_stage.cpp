@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/kernel/tracer_stage.h"
 
-#include <bpf/bpf.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -198,7 +199,7 @@ LockTrace trace_of(const std::function<void()>& body, const TracerSettings& sett
   return trace;
 }
 
-UseOf use_of(const LockTrace& trace, const void* lock, std::optional<Mode> mode, std::optional<ImageId> image) {
+UseOf use_of(const LockTrace& trace, const volatile void* lock, std::optional<Mode> mode, std::optional<ImageId> image) {
   UseOf sum;
   for (const SiteUse& use : trace.uses) {
     if (use.lock.address != reinterpret_cast<std::uint64_t>(lock)) continue;
@@ -300,7 +301,9 @@ std::vector<std::uint32_t> own_links() {
 }
 
 bool link_exists(std::uint32_t number) {
-  const UniqueFd link(::bpf_link_get_fd_by_id(number));
+  bpf_attr attributes{};
+  attributes.link_id = number;
+  const UniqueFd link(static_cast<int>(::syscall(SYS_bpf, BPF_LINK_GET_FD_BY_ID, &attributes, sizeof attributes)));
   return static_cast<bool>(link);
 }
 

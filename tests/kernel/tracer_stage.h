@@ -69,7 +69,7 @@ struct UseOf {
   Durations wait, hold;
   std::vector<LockKind> kinds;  // each once
 };
-[[nodiscard]] UseOf use_of(const LockTrace& trace, const void* lock, std::optional<Mode> mode = {},
+[[nodiscard]] UseOf use_of(const LockTrace& trace, const volatile void* lock, std::optional<Mode> mode = {},
                            std::optional<ImageId> image = {});
 [[nodiscard]] std::uint64_t lost_in(const LockTrace& trace);
 // Nothing that no real trace can have: times before it began, holds longer than it, sums that are not those of the parts.
