@@ -33,6 +33,8 @@ struct ls_full_thread {
 	__u64 switched_in_ns;
 	__u64 waits, waited_ns;
 	struct { __u64 mutex, site, since_ns; __u8 kind, flags; } condition;
+	struct { __u64 handle, called_ns; } join;
+	struct { __u64 lock, site; } asked; /* the latest waiting call: of musl only */
 	struct { __u64 lock, time_ns; } released[LS_FULL_RELEASED];
 	struct { __u64 lock, site, time_ns; __s64 error; } failed[LS_FULL_FAILED];
 	struct ls_full_call_pending pending[LS_FULL_PENDING];

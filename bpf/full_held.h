@@ -316,7 +316,7 @@ LS_VERB int tell_misuse(struct ls_full_thread *t, const struct misuse *m)
 }
 
 /* The thread is back from a condition wait, by whatever way: it has its mutex again if the mutex says so. */
-LS_VERB int settle(struct ls_full_thread *t, __u32 layout)
+LS_VERB int end_condition(struct ls_full_thread *t, __u32 layout)
 {
 	struct ls_full_state *s = state_of_level();
 	struct lock_word w = {};
@@ -342,6 +342,36 @@ LS_VERB int settle(struct ls_full_thread *t, __u32 layout)
 	held->by = LS_BY_CONDITION;
 	held->depth = 1;
 	return 0;
+}
+
+/* What the thread waited for when it was last seen is over. */
+LS_VERB int end_join(struct ls_full_thread *t)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ls_full_state *s = state_of_level();
+	struct ls_join_record *record;
+
+	if (!t || !s)
+		return 0;
+	record = bpf_ringbuf_reserve(&full_records, sizeof(*record), 0);
+	if (!record) {
+		count(&s->lost_records);
+	} else {
+		fill_head(&record->head, LS_RECORD_JOIN, t, task, bpf_ktime_get_boot_ns());
+		record->handle = t->join.handle;
+		record->called_ns = t->join.called_ns;
+		bpf_ringbuf_submit(record, 0);
+	}
+	t->join.handle = 0;
+	return 0;
+}
+
+static __always_inline void settle(struct ls_full_thread *t, __u32 layout)
+{
+	if (t->condition.mutex)
+		end_condition(t, layout);
+	if (t->join.handle)
+		end_join(t);
 }
 
 /* The place in the program that called, and whether the call is a part of another one that is probed itself. */

@@ -31,8 +31,12 @@ LS_VERB int judge_release(struct ls_full_thread *t, const struct release *r)
 		return 0;
 	}
 	read_lock_word(r->lock, r->family, r->layout, &w);
-	if (!w.known || w.robust)
-		return 0; /* a robust one tells its owner itself */
+	if (!w.known) {
+		count(&s->unreadable);
+		return 0;
+	}
+	if (w.robust)
+		return 0; /* it tells its owner itself */
 	/*
 	 * pthread_spin_init() and pthread_spin_unlock() are one function on x86-64 (glibc): the former's second argument
 	 * is 0 or 1, and the memory may hold anything.
@@ -204,8 +208,7 @@ int release(struct pt_regs *ctx)
 	t = begin_thread(task, s);
 	if (!t)
 		return 0;
-	if (t->condition.mutex)
-		settle(t, r.layout);
+	settle(t, r.layout);
 	if (r.family == LS_KIND_SEM)
 		return 0; /* anybody may */
 	if (!let_go(t, &r, s)) {
@@ -218,7 +221,7 @@ int release(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Begins and ends of locks, and the repair of a robust one. */
+/* Begins and ends of locks, the repair of a robust one, and joins. */
 SEC("kprobe")
 int life(struct pt_regs *ctx)
 {
@@ -240,8 +243,12 @@ int life(struct pt_regs *ctx)
 	t = begin_thread(task, s);
 	if (!t || c.inner)
 		return 0;
-	if (t->condition.mutex)
-		settle(t, layout);
+	settle(t, layout);
+	if (call == LS_THREAD_JOIN) { /* its return is not needed: the next call says that it is over */
+		t->join.handle = lock;
+		t->join.called_ns = bpf_ktime_get_boot_ns();
+		return 0;
+	}
 	at = find_held(t, lock);
 	if (call == LS_MUTEX_CONSISTENT) {
 		if (at < LS_FULL_HELD)

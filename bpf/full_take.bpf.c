@@ -31,19 +31,20 @@ static __always_inline struct ls_full_call_pending *pending_at(struct ls_full_th
 
 /*
  * Whether this is a part of a call already seen. Functions of musl go on in others by a jump: pthread_mutex_lock() in
- * pthread_mutex_timedlock(), mtx_lock() in mtx_timedlock(), sem_wait() in sem_timedwait().
+ * pthread_mutex_timedlock(), mtx_lock() in mtx_timedlock(), sem_wait() in sem_timedwait(). One place in a program does
+ * not call both.
  */
 static __always_inline bool same_call(struct ls_full_thread *t, __u64 lock, __u8 call, __u64 site, __u64 frame)
 {
 	struct ls_full_call_pending *p = pending_at(t, frame);
-	struct ls_full_held *held;
+	bool same;
 
 	if (p && p->lock == lock && frame)
 		return true;
-	if (way_of(call) != LS_BY_TIMED || !t->held_count)
-		return false;
-	held = held_at(t, t->held_count - 1);
-	return held->lock == lock && held->by == LS_BY_WAITING && held->site == site;
+	same = way_of(call) == LS_BY_TIMED && t->asked.lock == lock && t->asked.site == site;
+	t->asked.lock = way_of(call) == LS_BY_WAITING ? lock : 0;
+	t->asked.site = site;
+	return same;
 }
 
 static __always_inline bool expect_return(struct ls_full_thread *t, const struct ls_full_held *asked, __u8 call,
@@ -128,8 +129,7 @@ static __always_inline bool begin_call(__u64 cookie, __u64 lock, __u64 ip, __u64
 		return false;
 	if (layout == LS_LAYOUT_MUSL && same_call(t, lock, call, c.site, sp))
 		return false;
-	if (t->condition.mutex)
-		settle(t, layout);
+	settle(t, layout);
 	asked.lock = lock;
 	asked.site = c.site;
 	asked.frame = sp;
@@ -142,10 +142,9 @@ static __always_inline bool begin_call(__u64 cookie, __u64 lock, __u64 ip, __u64
 		return expect_return(t, &asked, call, false, s);
 	}
 	read_lock_word(lock, family, layout, &w);
-	if (!w.known) {
-		count(&s->unreadable);
-		return false;
-	}
+	/* Nothing was ever read or written there, or its end cannot be told from its memory: its return tells. */
+	if (!w.known)
+		w.free = true;
 	if (call == LS_SPIN_LOCK && layout == LS_LAYOUT_GLIBC) /* 0: taken at this moment, for the site lies behind that */
 		w.free = w.free || !w.raw;
 	asked.kind = shown_kind(&w);
@@ -173,7 +172,7 @@ static __always_inline bool begin_call(__u64 cookie, __u64 lock, __u64 ip, __u64
 	}
 	if (asked.by == LS_BY_WAITING && t->held_count && !relock)
 		note_chain(t, &asked);
-	if (asked.by != LS_BY_WAITING || relock || w.robust || w.inherited || w.protected ||
+	if (!w.known || asked.by != LS_BY_WAITING || relock || w.robust || w.inherited || w.protected ||
 	    w.kind == LS_KIND_ERRORCHECK || (family == LS_KIND_RWLOCK && w.owner == t->number))
 		return expect_return(t, &asked, call, relock, s);
 	if (t->stopping) { /* held from when the scheduler lets it go on */

@@ -139,6 +139,33 @@ int ended(__u64 *ctx)
 	return 0;
 }
 
+static __always_inline void tell_thread(struct task_struct *parent, struct task_struct *child, __u32 tgid,
+					struct ls_full_state *s)
+{
+	struct ls_image *image = bpf_map_lookup_elem(&full_images, &tgid);
+	struct ls_thread_start_record *record;
+
+	if (!image)
+		return;
+	record = bpf_ringbuf_reserve(&full_records, sizeof(*record), 0);
+	if (!record) {
+		count(&s->lost_records);
+		return;
+	}
+	record->head.type = LS_RECORD_THREAD_START;
+	record->head.image = image->image;
+	record->head.tgid = tgid;
+	record->head.tid = number_at(parent, s->reader_level);
+	record->head.start_ns = parent->start_boottime;
+	record->head.time_ns = bpf_ktime_get_boot_ns();
+	bpf_probe_read_kernel(record->head.comm, sizeof(record->head.comm), parent->comm);
+	record->start_ns = child->start_boottime;
+	record->handle = child->thread.fsbase; /* what pthread_create() gives: glibc and musl on x86-64 */
+	record->tid = number_at(child, s->reader_level);
+	record->pad = 0;
+	bpf_ringbuf_submit(record, 0);
+}
+
 /* A new process begins with what the thread that forked held. */
 SEC("tp_btf/sched_process_fork")
 int forked(__u64 *ctx)
@@ -150,9 +177,13 @@ int forked(__u64 *ctx)
 	struct ls_fork_record *record;
 	__u32 tgid, child_tgid;
 
-	if (!s || child->tgid == parent->tgid)
+	if (!s)
 		return 0;
 	tgid = number_at(parent->group_leader, s->reader_level);
+	if (child->tgid == parent->tgid) {
+		tell_thread(parent, child, tgid, s);
+		return 0;
+	}
 	child_tgid = number_at(child->group_leader, s->reader_level);
 	image = bpf_map_lookup_elem(&full_images, &tgid);
 	if (!image)

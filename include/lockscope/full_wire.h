@@ -36,6 +36,7 @@ enum ls_full_call {
 	LS_BARRIER_WAIT = 64,
 	LS_COND_WAIT = 80,        /* argument 2 is the mutex */
 	LS_WORD_LOCK = 96, LS_WORD_TRYLOCK, LS_WORD_UNLOCK, LS_WORD_INIT, LS_WORD_CLEAR, /* GMutex: 0 is free */
+	LS_THREAD_JOIN = 112,     /* argument 1 is the thread, as its C library knows it */
 };
 
 enum ls_full_layout { LS_LAYOUT_GLIBC, LS_LAYOUT_MUSL };
@@ -112,6 +113,8 @@ enum ls_full_record {
 	LS_RECORD_HELLO,   /* the first call of an image */
 	LS_RECORD_FORK,
 	LS_RECORD_EXEC,
+	LS_RECORD_THREAD_START, /* head: who made it */
+	LS_RECORD_JOIN,
 };
 
 enum ls_full_misuse {
@@ -163,6 +166,8 @@ struct ls_thread_end_record {
 	struct ls_record_head head;
 	__u64 waits, waited_ns;
 };
+struct ls_thread_start_record { struct ls_record_head head; __u64 start_ns, handle; __u32 tid, pad; };
+struct ls_join_record { struct ls_record_head head; __u64 handle, called_ns; };
 struct ls_fork_record { struct ls_record_head head; __u32 child, child_image; };
 
 /* A thread of a traced image, as the iterator writes it: followed by `held` times struct ls_full_held. */

@@ -44,6 +44,7 @@ struct TracedThread {
   std::uint64_t start_ns = 0;              // with tid: identity
   std::optional<std::uint64_t> ended_ns = {};  // unset: lives, or its end was not seen
   std::string comm = {};                        // raw
+  std::optional<std::size_t> creator = {};  // index into LockTrace::threads; at start_ns; unset: unknown
   std::uint64_t waits = 0;                 // for locks
   std::uint64_t waited_ns = 0;
   friend bool operator==(const TracedThread&, const TracedThread&) = default;
@@ -156,6 +157,13 @@ struct BarrierPass {
   std::uint64_t left_ns = 0;
 };
 
+// A thread returned from joining another. What the joined did was before what the joiner did from here on.
+struct ThreadJoin {
+  std::size_t joiner = 0;  // index into LockTrace::threads
+  std::size_t joined = 0;
+  std::uint64_t time_ns = 0;  // at the latest: of the joiner's next lock call
+};
+
 // One file mapped as code or data by an image. A path is as the process sees it: raw, only a name.
 struct TracedModule {
   std::uint64_t start = 0;
@@ -179,6 +187,7 @@ struct LockTrace {
   std::vector<SiteUse> uses = {};          // by lock, site
   std::vector<LockLife> lives = {};        // by time
   std::vector<BarrierPass> barriers = {};
+  std::vector<ThreadJoin> joins = {};  // by time
   std::map<std::string, std::uint64_t> lost;  // by cause; empty: nothing
 };
 

@@ -178,8 +178,12 @@ Result<std::vector<UprobeLink>> FullPrograms::attach(std::size_t number, const T
     for (const ProbeSite& site : sites) {
       const bool may_be_cancelled = site.call == LS_SEM_WAIT || site.call == LS_SEM_TIMEDWAIT;
       if (may_be_cancelled != (set == Set::semaphore_waits)) continue;
+      // A spin lock's return tells nothing, and its first instruction, with a lock prefix, cannot be probed.
+      const bool spins = site.call == LS_SPIN_LOCK;
+      if (spins && at == At::returning) continue;
       // Where every return is hooked, each hit hooks it once more, up to a limit of the kernel's; a session can tell.
-      const std::uint64_t offset = parts_->kind == Kind::multi && site.again ? site.entry : site.offset;
+      const bool hooked_again = parts_->kind == Kind::multi && site.again && !spins;
+      const std::uint64_t offset = hooked_again ? site.entry : site.offset;
       offsets.push_back(offset);
       cookies.push_back(site.call | number << LS_COOKIE_FILE |
                         static_cast<std::uint64_t>(library.layout) << LS_COOKIE_LAYOUT |

@@ -2,6 +2,7 @@
 #include "source/lock_trace_builder.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <optional>
 
@@ -165,6 +166,12 @@ LockTraceBuilder::Event LockTraceBuilder::absorb(std::span<const std::uint8_t> b
         thread.waited_ns += record->waited_ns;
       }
       break;
+    case LS_RECORD_THREAD_START:
+      if (const auto record = as<ls_thread_start_record>(bytes)) add_thread(*record);
+      break;
+    case LS_RECORD_JOIN:
+      if (const auto record = as<ls_join_record>(bytes)) add_join(*record);
+      break;
     case LS_RECORD_HELLO:
       thread_of(*head);
       event.kind = Event::Kind::first_call;
@@ -186,6 +193,28 @@ LockTraceBuilder::Event LockTraceBuilder::absorb(std::span<const std::uint8_t> b
     default: lose("records not understood", 1); break;
   }
   return event;
+}
+
+void LockTraceBuilder::add_thread(const ls_thread_start_record& record) {
+  const std::size_t creator = thread_of(record.head);
+  ls_record_head head = record.head;
+  head.tid = record.tid;
+  head.start_ns = record.start_ns;
+  const std::size_t thread = thread_of(head);
+  trace_.threads[thread].creator = creator;
+  handles_[{record.head.image, record.handle}].push_back(thread);
+}
+
+// A handle is used again once its thread was joined: meant is the latest that had begun when the call was made.
+void LockTraceBuilder::add_join(const ls_join_record& record) {
+  const auto known = handles_.find({record.head.image, record.handle});
+  if (known == handles_.end()) return;
+  const auto joined = std::ranges::find_if(known->second.rbegin(), known->second.rend(), [&](std::size_t thread) {
+    return trace_.threads[thread].start_ns <= record.called_ns;
+  });
+  if (joined == known->second.rend()) return;
+  if (trace_.joins.size() >= kMaxJoins) return lose("joins beyond what is kept", 1);
+  trace_.joins.push_back({thread_of(record.head), *joined, record.head.time_ns});
 }
 
 void LockTraceBuilder::add_chain(const ls_chain_record& record) {
@@ -288,6 +317,8 @@ void LockTraceBuilder::add_held(const ls_full_thread_dump& thread, const ls_full
   if ((held.flags & LS_HELD_CONTENDED) != 0) {
     use.contended = 1;
     use.wait_ns = use.wait_longest_ns = held.since_ns - std::min(held.asked_ns, held.since_ns);
+    const auto log = std::bit_width(std::max<std::uint64_t>(use.wait_ns, 1)) - 1;
+    use.wait[std::min<std::size_t>(log, LS_FULL_BUCKETS - 1)] = 1;
   }
   add_use({.lock = held.lock,
            .site = held.site,
@@ -338,6 +369,7 @@ LockTrace LockTraceBuilder::build(std::uint64_t began_ns, std::uint64_t ended_ns
   std::ranges::sort(trace.images, {}, &TracedImage::id);
   std::ranges::sort(trace.uses, {}, [](const SiteUse& use) { return std::tuple(use.lock, use.site, use.mode); });
   std::ranges::stable_sort(trace.lives, {}, &LockLife::time_ns);
+  std::ranges::stable_sort(trace.joins, {}, &ThreadJoin::time_ns);
   std::ranges::stable_sort(trace.barriers, {}, &BarrierPass::left_ns);
   return trace;
 }

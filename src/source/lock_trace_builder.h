@@ -23,6 +23,7 @@ class LockTraceBuilder {
   static constexpr std::size_t kMaxThreads = 1 << 17;
   static constexpr std::size_t kMaxLives = 1 << 20;
   static constexpr std::size_t kMaxBarriers = 1 << 18;
+  static constexpr std::size_t kMaxJoins = 1 << 18;
   static constexpr std::size_t kMaxMisuses = 4096;  // different ones
   static constexpr std::size_t kMaxLongHolds = 16384;
 
@@ -56,6 +57,8 @@ class LockTraceBuilder {
 
  private:
   std::size_t thread_of(const ls_record_head& head);
+  void add_thread(const ls_thread_start_record& record);
+  void add_join(const ls_join_record& record);
   void add_chain(const ls_chain_record& record);
   void add_misuse(const ls_misuse_record& record);
   void end_relock(const ls_misuse_record& record);
@@ -65,6 +68,7 @@ class LockTraceBuilder {
   LockTrace trace_;
   std::map<std::pair<pid_t, std::uint64_t>, std::size_t> threads_;  // by tid, start
   std::map<ImageId, std::size_t> images_;
+  std::map<std::pair<ImageId, std::uint64_t>, std::vector<std::size_t>> handles_;  // threads, by start
   std::unordered_map<std::uint64_t, std::size_t> chains_;  // by key
   std::map<std::tuple<MisuseKind, ImageId, std::uint64_t, std::uint64_t>, std::size_t> misuses_;  // lock, site
   std::map<std::tuple<ImageId, std::uint64_t, std::uint64_t, std::uint8_t, std::uint8_t>, std::size_t> uses_;

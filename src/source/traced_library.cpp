@@ -43,6 +43,8 @@ constexpr std::array kFunctions{
     ProbedFunction{"pthread_cond_wait", LS_COND_WAIT, false, kTwo},
     ProbedFunction{"pthread_cond_timedwait", LS_COND_WAIT, false, kTwo},
     ProbedFunction{"pthread_cond_clockwait", LS_COND_WAIT, false, kTwo},
+    ProbedFunction{"pthread_join", LS_THREAD_JOIN},
+    ProbedFunction{"thrd_join", LS_THREAD_JOIN},
     ProbedFunction{"g_mutex_lock", LS_WORD_LOCK},
     ProbedFunction{"g_mutex_trylock", LS_WORD_TRYLOCK},
     ProbedFunction{"g_mutex_unlock", LS_WORD_UNLOCK},
