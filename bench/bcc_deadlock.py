@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bcc's `deadlock`, to compare with: a copy of the installed tool, changed while this runs so that it starts everywhere.
+"""bcc's `deadlock`, to compare with: a copy of the installed tool, changed while this runs so that it starts here.
 
-As packaged it needs kernel headers, kprobes and a gigabyte for stacks, and never sees a mutex let go of where the kernel
-keeps user memory and its own apart. The copy gets the few kernel headers it uses from here, does without the place where
-a thread was created, keeps fewer stacks, and reads its own memory as such. What it does at each lock and unlock is what
-it does as packaged, where that works.
+As packaged it needs kernel headers, kprobes and a gigabyte for stacks, and never sees a mutex let go of where the
+kernel keeps user memory and its own apart. The copy gets the few kernel headers it uses from here, does without the
+place where a thread was created, keeps fewer stacks, and reads its own memory as such. What it does at each lock and
+unlock is what it does as packaged, where that works.
 """
 
 import pathlib
@@ -24,8 +24,8 @@ _HEADERS = {
     "linux/sched.h": "#define TASK_COMM_LEN 16\n",
     "linux/log2.h": "#define roundup_pow_of_two(n) (1UL << (64 - __builtin_clzl((n) - 1)))\n",
     "asm/page.h": "",
-    "asm/ptrace.h": "#pragma once\nstruct pt_regs { unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, "
-                    "dx, si, di, orig_ax, ip, cs, flags, sp, ss; };\n",
+    "asm/ptrace.h": "#pragma once\nstruct pt_regs { unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, "
+                    "cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss; };\n",
     "uapi/linux/ptrace.h": "#include <asm/ptrace.h>\n",
     "uapi/linux/bpf.h": "",
     "uapi/linux/if_ether.h": '#include "/usr/include/linux/if_ether.h"\n',
@@ -42,7 +42,7 @@ def _changed(text, changes):
 
 
 def prepare(folder):
-    """The command that runs the copy, to be followed by --binary FILE PID, and its environment. LookupError: not here."""
+    """What runs the copy, to be followed by --binary FILE PID, and its environment. LookupError: it cannot be."""
     if not TOOL.exists() or not PROGRAM.exists():
         raise LookupError("it is not installed (bpfcc-tools)")
     kernel = folder / "kernel"

@@ -4,13 +4,13 @@
 
 What one operation on a lock costs under a tool that sees every one of them, in nanoseconds. Each round runs every arm
 once, in random order, each time in a fresh process: what else the machine does falls on all of them.
-  pair        pthread_mutex_lock() + unlock() that nobody else wants, under: nothing; `lockscope run`; `lockscope trace`,
-              attached; bcc's deadlock, attached; valgrind's Helgrind and DRD; ThreadSanitizer; and in a process that is
-              not traced while another one is
+  pair        pthread_mutex_lock() + unlock() that nobody else wants, under: nothing; `lockscope run`; `lockscope
+              trace`, attached; bcc's deadlock, attached; valgrind's Helgrind and DRD; ThreadSanitizer; and in a process
+              that is not traced while another one is
   operations  others, with and without `lockscope run`
   account     by the kernel's own account: each BPF program's runs and run time
-Least and median of all batches. Needs root and a build with -DLOCKSCOPE_BENCH=ON; tools that are not installed or do not
-run are named and left out.
+Least and median of all batches. Needs root and a build with -DLOCKSCOPE_BENCH=ON; tools that are not installed or do
+not run are named and left out.
 """
 
 import argparse
@@ -234,8 +234,8 @@ def measure_account(rounds, size):
             for _ in range(rounds):
                 for name, (runs, ns) in with_bench(lambda b: account_of(b, operation, size)).items():
                     least[name] = min(least.get(name, (float("inf"), 0)), (ns, runs))
-            print(f"  {operation:10}" + "".join(f"  {name} {ns:.0f}" for name, (ns, runs) in least.items() if runs >= 20),
-                  flush=True)
+            told = [f"{name} {ns:.0f}" for name, (ns, runs) in least.items() if runs >= 20]
+            print(f"  {operation:10}  " + "  ".join(told), flush=True)
     finally:
         os.close(account)
 

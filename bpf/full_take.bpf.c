@@ -161,7 +161,7 @@ static __always_inline bool begin_call(__u64 cookie, __u64 lock, __u64 ip, __u64
 			check_held(t, layout, s->steals);
 		at = find_held(t, lock);
 		if ((cookie >> LS_COOKIE_AGAIN) & 1 && at < LS_FULL_HELD && at + 1 == t->held_count &&
-		    held_at(t, at)->frame == sp && asked.by == LS_BY_WAITING)
+		    held_at(t, at)->frame == sp && held_at(t, at)->site == c.site && asked.by == LS_BY_WAITING)
 			return false; /* the same call, once round its loop */
 	} else {
 		at = LS_FULL_HELD;

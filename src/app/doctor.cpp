@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "app/lock_functions.h"
 #include "app/report_output.h"
 #include "app/self_test.h"
 #include "app/sources.h"
@@ -189,7 +190,7 @@ void write_text(const std::vector<Check>& checks, bool color) {
   }
 }
 
-void write_json(const std::vector<Check>& checks, bool whole_host) {
+void write_json(const std::vector<Check>& checks, bool whole_host, const std::vector<LockFunctions>& functions) {
   nlohmann::ordered_json out;
   out["schema"] = "lockscope.doctor/1";
   out["tool"] = {{"name", "lockscope"}, {"version", LOCKSCOPE_VERSION}};
@@ -199,12 +200,26 @@ void write_json(const std::vector<Check>& checks, bool whole_host) {
     if (!c.advice.empty()) check["advice"] = c.advice;
     out["checks"].push_back(std::move(check));
   }
+  for (const LockFunctions& library : functions) out["lock_functions"].push_back(to_json(library));
   std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+}
+
+Result<int> show_libc(const DoctorOptions& options) {
+  const auto functions = lock_functions_of_file(options.libc);
+  if (!functions) return std::unexpected(functions.error());
+  if (options.common.json) {
+    std::cout << to_json(*functions).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  } else {
+    std::cout << to_text(*functions);
+  }
+  std::cout.flush();
+  return std::cout ? 0 : 3;
 }
 
 }  // namespace
 
 Result<int> run_doctor(const DoctorOptions& options) {
+  if (!options.libc.empty()) return show_libc(options);
   std::vector<Check> checks{check_kernel(), check_btf()};
   bool whole_host = true;
   checks.push_back(check_capability("CAP_BPF", 39, "BPF cannot be used: /proc is read instead"));
@@ -217,10 +232,12 @@ Result<int> run_doctor(const DoctorOptions& options) {
   check_contention(checks);
   checks.push_back(check_proc());
   check_libc(checks);
+  const std::vector<LockFunctions> functions = lock_functions_of_host();
   if (options.common.json) {
-    write_json(checks, whole_host);
+    write_json(checks, whole_host, functions);
   } else {
     write_text(checks, color_wanted(options.common));
+    for (const LockFunctions& library : functions) std::cout << "\n" << to_text(library);
     std::cout << (whole_host ? "\n'lockscope snapshot' sees the whole host.\n"
                              : "\n'lockscope snapshot' sees a part of the host; the lines above say why.\n");
   }

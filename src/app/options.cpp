@@ -227,9 +227,13 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   CLI::App& doctor_app = *app.add_subcommand("doctor", "what works on this host, what does not, and what to do");
   doctor_app.add_flag("--json", doctor.common.json, "the same as JSON");
   doctor_app.add_flag("--no-color", doctor.common.no_color, "no colours, also on a terminal");
+  doctor_app
+      .add_option("--libc", doctor.libc,
+                  "only where the full level probes this C library, or this program that is linked statically")
+      ->type_name("FILE");
   doctor_app.footer(
       "Exit status: 0 'snapshot' can see the whole host; 3 it cannot, and a line above says why.\n\n"
-      "Examples:\n  sudo lockscope doctor\n");
+      "Examples:\n  sudo lockscope doctor\n  lockscope doctor --libc /lib/ld-musl-x86_64.so.1\n");
 
   ReplayOptions replay;
   CLI::App& replay_app = *app.add_subcommand("replay", "judge a saved trace again, on any machine");

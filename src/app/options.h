@@ -61,6 +61,7 @@ struct AuditOptions {
 
 struct DoctorOptions {
   CommonOptions common;
+  std::string libc;  // only what is probed in this file; empty: everything, of this host
 };
 
 struct ReplayOptions {

@@ -24,6 +24,7 @@ class Finder {
     find_pairs();
     find_answered();
     find_longer();
+    result_.complete = result_.complete && judge_.complete();
     return std::move(result_);
   }
 

@@ -103,8 +103,9 @@ std::vector<ExpectedLibrary> expected_libraries(const std::string& program) {
     seen.push_back(path);
     UniqueFd fd = open_file(path);
     if (!fd) continue;
-    if (path.find("libpthread") != std::string::npos) has_libpthread |= read_traced_library(fd.get(), false).has_value();
-    if (path.find("/libc") != std::string::npos && has_libpthread) continue;
+    const std::string name = path.substr(path.rfind('/') + 1);
+    if (name.starts_with("libpthread")) has_libpthread |= read_traced_library(fd.get(), false).has_value();
+    if (name.starts_with("libc") && has_libpthread) continue;
     libraries.push_back({std::move(fd), false});
   }
   return libraries;

@@ -58,6 +58,23 @@ std::optional<MisuseKind> misuse_of(std::uint32_t what) {
   }
 }
 
+// Of the record whole; of a type that is not known: its head.
+std::size_t size_of(std::uint32_t type) {
+  switch (type) {
+    case LS_RECORD_CHAIN: return sizeof(ls_chain_record);
+    case LS_RECORD_MISUSE:
+    case LS_RECORD_RELOCK_ENDED: return sizeof(ls_misuse_record);
+    case LS_RECORD_LONG_HOLD: return sizeof(ls_long_hold_record);
+    case LS_RECORD_LIFE: return sizeof(ls_life_record);
+    case LS_RECORD_BARRIER: return sizeof(ls_barrier_record);
+    case LS_RECORD_THREAD_END: return sizeof(ls_thread_end_record);
+    case LS_RECORD_FORK: return sizeof(ls_fork_record);
+    case LS_RECORD_THREAD_START: return sizeof(ls_thread_start_record);
+    case LS_RECORD_JOIN: return sizeof(ls_join_record);
+    default: return sizeof(ls_record_head);
+  }
+}
+
 std::string text_of(const char (&comm)[LS_FULL_COMM]) { return {comm, ::strnlen(comm, sizeof comm)}; }
 
 void add(Durations& to, std::uint64_t count, std::uint64_t total, std::uint64_t longest,
@@ -101,7 +118,7 @@ std::size_t LockTraceBuilder::thread_of(const ls_record_head& head) {
 
 LockTraceBuilder::Event LockTraceBuilder::absorb(std::span<const std::uint8_t> bytes) {
   const auto head = as<ls_record_head>(bytes);
-  if (!head) {
+  if (!head || bytes.size() < size_of(head->type)) {
     lose("records cut off", 1);
     return {};
   }
@@ -307,6 +324,7 @@ void LockTraceBuilder::absorb_dump(std::span<const std::uint8_t> dump) {
       add_held(*thread, *held);
     }
   }
+  if (!dump.empty()) lose("records cut off", 1);
 }
 
 // Still held: taken, but not yet counted by the kernel, which does so when it is let go of.

@@ -89,7 +89,8 @@ class Decoder {
   // Without REX the byte registers 4 to 7 are ah, ch, dh and bh.
   [[nodiscard]] bool is_kept(unsigned reg, bool bytes) const {
     if (bytes && rex_ == 0) return false;
-    return reg == kStackPointer || reg == kFirstArgument || (kept_ == KeptArguments::two && reg == kSecondArgument);
+    return reg == kStackPointer || (kept_ != KeptArguments::none && reg == kFirstArgument) ||
+           (kept_ == KeptArguments::two && reg == kSecondArgument);
   }
 
   Instruction end(std::size_t immediate, bool last = false) {
@@ -195,7 +196,8 @@ ProbeSite site_in_file(int fd, const ProbedFunction& known, std::uint64_t entry,
   const std::vector<std::uint8_t> bytes = read_function(fd, entry, size);
   const std::span<const std::uint8_t> function(bytes);
   const std::uint64_t site = choose_probe_site(function.first(std::min(function.size(), kFunctionStart)), known.kept);
-  return {known.call, entry + site, entry, may_come_again(function, site)};
+  const auto rest = function.subspan(std::min<std::size_t>(site, function.size()));
+  return {known.call, entry + site, entry, may_come_again(function, site), known.name, emulated_instruction(rest)};
 }
 
 // The kernel refuses to step over an instruction with a lock prefix (is_prefix_bad() of arch/x86/kernel/uprobes.c).
@@ -228,17 +230,20 @@ std::optional<std::uint64_t> frame_at_first_call(std::span<const std::uint8_t> f
   std::size_t at = 0;
   while (at < function.size()) {
     const auto code = function.subspan(at);
-    const Instruction instruction = Decoder(code, KeptArguments::first).decode();
+    const Instruction instruction = Decoder(code, KeptArguments::none).decode();
     if (instruction.length == 0) return std::nullopt;
     if (code[0] == 0xe8) return frame;
     if (code[0] == 0xc3 || code[0] == 0xe9 || code[0] == 0xeb) return std::nullopt;
     const bool wide_push = code.size() > 1 && code[0] == 0x41 && code[1] >= 0x50 && code[1] <= 0x57;
-    if ((code[0] >= 0x50 && code[0] <= 0x57) || wide_push) frame += 8;
-    if (instruction.length == 4 && code[0] == 0x48 && code[1] == 0x83 && code[2] == 0xec) frame += code[3];
-    if (instruction.length == 7 && code[0] == 0x48 && code[1] == 0x81 && code[2] == 0xec) {
-      std::uint32_t size = 0;
-      std::memcpy(&size, &code[3], sizeof size);
+    std::uint32_t size = 0;
+    if (code[0] == 0x48 && code[1] == 0x83 && code[2] == 0xec) size = code[3] < 0x80 ? code[3] : 0;
+    if (code[0] == 0x48 && code[1] == 0x81 && code[2] == 0xec) std::memcpy(&size, &code[3], sizeof size);
+    if ((code[0] >= 0x50 && code[0] <= 0x57) || wide_push) {
+      frame += 8;
+    } else if (size != 0 && size <= 0x7fffffff) {
       frame += size;
+    } else if (instruction.last) {
+      return std::nullopt;  // the stack pointer is moved in another way
     }
     at += instruction.length;
   }
@@ -255,6 +260,23 @@ std::uint64_t choose_probe_site(std::span<const std::uint8_t> function, KeptArgu
     at += instruction.length;
   }
   return 0;
+}
+
+std::string_view emulated_instruction(std::span<const std::uint8_t> code) {
+  static constexpr std::array<std::string_view, 16> kJumps{"jo", "jno", "jb", "jae", "je", "jne", "jbe", "ja",
+                                                           "js", "jns", "jp", "jnp", "jl", "jge", "jle", "jg"};
+  if (!Decoder(code, KeptArguments::first).decode().emulated) return {};
+  switch (code[0]) {
+    case 0xe8: return "call";
+    case 0xe9:
+    case 0xeb: return "jmp";
+    case 0x90: return "nop";
+    default: break;
+  }
+  const bool two_bytes = code[0] == 0x0f;
+  const std::uint8_t opcode = two_bytes && code.size() > 1 ? code[1] : code[0];
+  if ((opcode & 0xf0) == (two_bytes ? 0x80 : 0x70)) return kJumps[opcode & 15u];
+  return code[0] == 0x41 || (opcode & 0xf8) == 0x50 ? "push" : "nop";
 }
 
 bool may_come_again(std::span<const std::uint8_t> function, std::uint64_t site) {

@@ -21,13 +21,15 @@
 
 namespace lockscope {
 
-// Arguments that must still be in their registers: the first, or the first two.
-enum class KeptArguments { first, two };
+// Arguments that must still be in their registers, beside the stack pointer: none, the first, or the first two.
+enum class KeptArguments { none, first, two };
 
 // The offset of the best instruction of a function that begins with these bytes; 0, the entry, where none is better or
 // the bytes are not understood.
 [[nodiscard]] std::uint64_t choose_probe_site(std::span<const std::uint8_t> function,
                                               KeptArguments kept = KeptArguments::first);
+// What the kernel emulates at the beginning of these bytes: "push", "nop", "jne", "jmp", "call"; empty: nothing.
+[[nodiscard]] std::string_view emulated_instruction(std::span<const std::uint8_t> code);
 // Whether a jump in these bytes of the function may lead back before or onto the site: one call may then hit it again.
 // Bytes are not told from instructions: true may be wrong, false is not, as far as the bytes go.
 [[nodiscard]] bool may_come_again(std::span<const std::uint8_t> function, std::uint64_t site);
@@ -38,16 +40,18 @@ enum class KeptArguments { first, two };
 
 struct ProbedFunction {
   std::string_view name;
-  std::uint32_t call = 0;       // what it does; the catalog's own number
-  bool calls_others = false;    // of the catalog: such calls are not the program's own
+  std::uint32_t call = 0;     // what it does; the catalog's own number
+  bool calls_others = false;  // of the catalog: such calls are not the program's own
   KeptArguments kept = KeptArguments::first;
 };
 
 struct ProbeSite {
   std::uint32_t call = 0;
-  std::uint64_t offset = 0;  // in the file
-  std::uint64_t entry = 0;   // of the function
-  bool again = false;        // may be hit more than once in one call
+  std::uint64_t offset = 0;      // in the file
+  std::uint64_t entry = 0;       // of the function
+  bool again = false;            // may be hit more than once in one call
+  std::string_view name;         // of the function, as the catalog has it
+  std::string_view instruction;  // there: "push", "jne"; empty: one that the kernel must step over
   friend auto operator<=>(const ProbeSite&, const ProbeSite&) = default;
 };
 struct FileSpan {

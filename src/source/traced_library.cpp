@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 
 namespace lockscope {
 namespace {
@@ -170,6 +171,17 @@ std::optional<TracedLibrary> read_traced_library(int fd, bool program) {
   if (*layout == LS_LAYOUT_MUSL) add_bodies(fd, table, *elf, kOuterOfMusl, true, library.places);
   add_bodies(fd, table, *elf, kWrappers, false, library.places);
   return library;
+}
+
+std::optional<TracedLibrary> read_traced_file(int fd) {
+  auto library = read_traced_library(fd, false);
+  return library ? std::move(library) : read_traced_library(fd, true);
+}
+
+std::string_view family_of_call(std::uint32_t call) {
+  static constexpr std::array<std::string_view, 8> kFamilies{"mutex",   "rwlock",         "spinlock", "semaphore",
+                                                             "barrier", "condition wait", "one word", "thread"};
+  return kFamilies[std::min<std::size_t>(call >> 4, kFamilies.size() - 1)];  // as family_of() of full_held.h
 }
 
 std::vector<std::string_view> names_of_call(std::uint32_t call) {

@@ -31,6 +31,10 @@ struct TracedLibrary {
 // library it is.
 [[nodiscard]] std::optional<TracedLibrary> read_traced_library(int fd, bool program);
 
+// A file that may be either: a library, or a program linked statically. Its functions by name, in the order of the file.
+[[nodiscard]] std::optional<TracedLibrary> read_traced_file(int fd);
+// The families of locks: "mutex", "rwlock", …
+[[nodiscard]] std::string_view family_of_call(std::uint32_t call);
 // What a call is called: "pthread_mutex_lock". For messages.
 [[nodiscard]] std::vector<std::string_view> names_of_call(std::uint32_t call);
 

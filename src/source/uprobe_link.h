@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One uprobe_multi link: a BPF program on many places of one file, in one process. Closed, the code is as it was.
 // A raw system call: libbpf has one only since 1.3, and none for sessions before 1.5.
-// Needs CAP_BPF and CAP_PERFMON. Used by shared_lock_probes.cpp only. Cost: 3 to 16 ms to attach, 24 to 40 ms to
+// Needs CAP_BPF and CAP_PERFMON. Used by shared_lock_programs.cpp and full_programs.cpp only. Cost: 3 to 16 ms to attach, 24 to 40 ms to
 // close, however many places.
 #pragma once
 

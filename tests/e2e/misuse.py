@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""usage: misuse.py [--only NAME]… [--libc] [--list] [--keep DIR] [--native] [--jobs N]
+"""usage: misuse.py [--only NAME]… [--libc NAME] [--list] [--keep DIR] [--native] [--jobs N]
 
 `lockscope run` against small programs that are wrong in one way each, and against right ones that look as if they were
 (tests/programs). Of a wrong one exactly that is found, at the place and for the lock that the catalog names; of a right
 one nothing. The exit status of the program is passed through.
   --only NAME   only programs whose name, e.g. relock/wrong_timed.c, contains NAME
-  --libc        only programs that need nothing but the C library; CC may then build for another one than this host's
+  --libc NAME   only programs that need nothing but a C library, glibc or musl, for which CC builds
   --list        name the programs, run nothing
   --keep DIR    leave programs, reports and what was said in DIR
   --native      without lockscope: whether the programs do what they claim as far as they can tell themselves
@@ -33,7 +33,8 @@ import time
 import harness
 
 PROGRAMS = harness.HERE.parent / "programs"
-KEYS = {"functions", "classes", "also", "allowed", "status", "options", "hangs", "optimise", "flags", "packages", "lost"}
+KEYS = {"functions", "classes", "also", "allowed", "status", "options", "hangs", "optimise", "flags", "packages", "lost",
+        "glibc"}
 JUDGED = {"lock_order_inversion", "double_unlock", "unlock_not_locked", "unlock_not_owner", "relock",
           "destroyed_while_locked", "exit_while_holding", "ignored_lock_failure", "long_hold", "deadlock",
           "self_deadlock", "abandoned_lock"}
@@ -50,7 +51,8 @@ class Program:
     entry: `functions` and `classes`: parts of names, each of which that finding must give; `also`: kinds that are found
     besides, once each; `allowed`: kinds that may be, as often as they like; `status`: of exit (0); `options` of
     lockscope; `hangs`: does not end by itself; `optimise`: built and run once with each (-O2); `flags`, `packages`: of
-    the compiler; `lost`: beginnings of causes of loss that are to be expected.
+    the compiler; `lost`: beginnings of causes of loss that are to be expected; `glibc`: why not
+    with musl.
     """
 
     def __init__(self, kind, file, entry, optimise):
@@ -72,8 +74,9 @@ class Program:
     def __str__(self):
         return f"{self.name} {self.optimise}"
 
-    def needs_only_libc(self):
-        return self.source.suffix == ".c" and not self.entry.get("packages") and not self.entry.get("flags")
+    def is_for(self, libc):
+        plain = self.source.suffix == ".c" and not self.entry.get("packages") and not self.entry.get("flags")
+        return plain and (libc == "glibc" or not self.entry.get("glibc"))
 
     def build_lines(self, folder):
         """The commands that make it. A library of its own lies beside it."""
@@ -263,7 +266,7 @@ def run_programs(arguments, programs, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], metavar="NAME")
-    parser.add_argument("--libc", action="store_true")
+    parser.add_argument("--libc", choices=["glibc", "musl"])
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--keep", type=pathlib.Path, metavar="DIR")
     parser.add_argument("--native", action="store_true")
@@ -271,7 +274,7 @@ def main():
     arguments = parser.parse_args()
     programs = [program for program in catalog()
                 if (not arguments.only or any(name in str(program) for name in arguments.only))
-                and (not arguments.libc or program.needs_only_libc())]
+                and (not arguments.libc or program.is_for(arguments.libc))]
     if not programs:
         parser.error("no such program")
     if arguments.list:

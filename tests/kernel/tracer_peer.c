@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A program whose use of one mutex is known by number, traced from its first instruction. Says what it did, one line for
- * each process or program: "PID ADDRESS ACQUISITIONS".
+ * A program whose use of one mutex is known by number, traced from its first instruction. Says what it did, one line
+ * for each process or program: "PID ADDRESS ACQUISITIONS".
  *   tracer_peer locks N        takes its mutex N times
  *   tracer_peer forks N M      N times, then forks a child that does so M times at once
  *   tracer_peer execs N M      N times, then becomes "tracer_peer locks M"

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -199,7 +200,8 @@ LockTrace trace_of(const std::function<void()>& body, const TracerSettings& sett
   return trace;
 }
 
-UseOf use_of(const LockTrace& trace, const volatile void* lock, std::optional<Mode> mode, std::optional<ImageId> image) {
+UseOf use_of(const LockTrace& trace, const volatile void* lock, std::optional<Mode> mode,
+             std::optional<ImageId> image) {
   UseOf sum;
   for (const SiteUse& use : trace.uses) {
     if (use.lock.address != reinterpret_cast<std::uint64_t>(lock)) continue;
@@ -238,7 +240,8 @@ testing::AssertionResult sane(const LockTrace& trace) {
     if (use.lock.address == 0 || use.site == 0) return wrong("a lock or a place of no address");
   }
   for (const LockChain& chain : trace.chains) {
-    if (!within(chain.first_ns) || chain.last_ns < chain.first_ns || !within(chain.last_ns)) return wrong("chain: times");
+    if (!within(chain.first_ns) || chain.last_ns < chain.first_ns || !within(chain.last_ns))
+      return wrong("chain: times");
     if (chain.held.empty() || chain.thread >= trace.threads.size() || chain.count == 0) return wrong("chain");
     for (const Acquisition& held : chain.held) {
       if (!within(held.since_ns) || held.since_ns > chain.first_ns) return wrong("chain: a lock held since later");
@@ -309,6 +312,34 @@ bool link_exists(std::uint32_t number) {
 
 std::string tracer_peer() { return beside_the_test("tracer_peer"); }
 std::string late_library() { return beside_the_test("libgomp.so.late"); }
+
+void require(bool good) {
+  if (!good) throw std::runtime_error("a call did not do what it does");
+}
+
+void make_mutex(pthread_mutex_t& made, int type, int protocol, int robust) {
+  pthread_mutexattr_t attributes;
+  ::pthread_mutexattr_init(&attributes);
+  ::pthread_mutexattr_settype(&attributes, type);
+  ::pthread_mutexattr_setprotocol(&attributes, protocol);
+  ::pthread_mutexattr_setrobust(&attributes, robust);
+  require(::pthread_mutex_init(&made, &attributes) == 0);
+}
+
+HeldByAnother::HeldByAnother(const std::function<void()>& take, const std::function<void()>& let_go)
+    : thread_([this, take, let_go] {
+        take();
+        taken_ = true;
+        while (!over_) ::usleep(100);
+        let_go();
+      }) {
+  while (!taken_) ::usleep(100);
+}
+
+HeldByAnother::~HeldByAnother() {
+  over_ = true;
+  thread_.join();
+}
 
 SharedNumbers::SharedNumbers() {
   void* at = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -4,14 +4,17 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <sys/types.h>
 
-#include <array>
+#include <atomic>
 #include <cstdint>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "lockscope/lock_trace.h"
@@ -72,7 +75,7 @@ struct UseOf {
 [[nodiscard]] UseOf use_of(const LockTrace& trace, const volatile void* lock, std::optional<Mode> mode = {},
                            std::optional<ImageId> image = {});
 [[nodiscard]] std::uint64_t lost_in(const LockTrace& trace);
-// Nothing that no real trace can have: times before it began, holds longer than it, sums that are not those of the parts.
+// Nothing that no real trace can have: times before it began, holds longer than it, sums that are not of the parts.
 [[nodiscard]] testing::AssertionResult sane(const LockTrace& trace);
 // What went wrong, by name and number: "relock 1, double_unlock 2".
 [[nodiscard]] std::string misuses_in(const LockTrace& trace);
@@ -84,6 +87,25 @@ struct UseOf {
 [[nodiscard]] bool link_exists(std::uint32_t number);
 [[nodiscard]] std::string tracer_peer();
 [[nodiscard]] std::string late_library();
+
+// A moment that has passed, for calls with a time-out.
+inline constexpr timespec kPast{1, 0};
+// For bodies: throws unless it is true, so that the traced does not end well.
+void require(bool good);
+void make_mutex(pthread_mutex_t& made, int type, int protocol = PTHREAD_PRIO_NONE, int robust = PTHREAD_MUTEX_STALLED);
+
+// Another thread takes the lock, and lets go of it when this goes out of scope.
+class HeldByAnother {
+ public:
+  HeldByAnother(const std::function<void()>& take, const std::function<void()>& let_go);
+  ~HeldByAnother();
+  HeldByAnother(const HeldByAnother&) = delete;
+  HeldByAnother& operator=(const HeldByAnother&) = delete;
+
+ private:
+  std::atomic<bool> taken_ = false, over_ = false;
+  std::thread thread_;
+};
 
 // Numbers that processes share; zero at first.
 class SharedNumbers {

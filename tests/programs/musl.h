@@ -7,8 +7,18 @@
 #include <semaphore.h>
 #include <time.h>
 
-#define PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP {{{PTHREAD_MUTEX_ERRORCHECK}}}
-#define PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP {{{PTHREAD_MUTEX_RECURSIVE}}}
+#define PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP \
+  {                                             \
+    {                                           \
+      { PTHREAD_MUTEX_ERRORCHECK }              \
+    }                                           \
+  }
+#define PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP \
+  {                                            \
+    {                                          \
+      { PTHREAD_MUTEX_RECURSIVE }              \
+    }                                          \
+  }
 #define PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP PTHREAD_MUTEX_INITIALIZER
 #define PTHREAD_MUTEX_ADAPTIVE_NP PTHREAD_MUTEX_NORMAL
 #define PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP 0

@@ -132,6 +132,16 @@ TEST_F(Inversion, NotOfOneOrderNorOfOneThread) {
   EXPECT_TRUE(found().empty());
 }
 
+TEST_F(Inversion, OfAWorkerThatHappenedToEndBeforeTheOtherStarted) {
+  const std::size_t first = scene.child(t, 2'000, 3'000);
+  const std::size_t second = scene.child(t, 3'100, 4'000);
+  scene.order(first, a, b, 2'500);
+  scene.order(second, b, a, 3'500);
+  EXPECT_EQ(found().size(), 1U);
+  scene.join(t, first, 3'050);
+  EXPECT_TRUE(found().empty()) << "the program waits for its end";
+}
+
 TEST_F(Inversion, NotOnceForEachPairOfAClass) {
   for (std::uint64_t i = 1; i < 20; ++i) {
     const TracedLock x = scene.heap(0x10000 * i, "x");

@@ -465,7 +465,7 @@ TEST_F(LockOrderOfMembers, NotInTwoProcesses) {
 }
 
 TEST_F(LockOrderOfMembers, NotIfTheOtherHadNotStarted) {
-  scene.trace.threads[u].start_ns = 2'500;
+  u = scene.child(t, 2'500);
   scene.order(t, one.first, one.second, 2'000);
   scene.order(u, other.second, other.first, 3'000);
   EXPECT_EQ(found(), 0U);

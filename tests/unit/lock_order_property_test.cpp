@@ -115,20 +115,32 @@ class Reference {
     return !before(x, y) && !before(y, x);
   }
 
+  // Whatever follows from it by creations, joins and barriers, until nothing new does.
   [[nodiscard]] bool before(const Moment& x, const Moment& y) const {
-    const std::size_t t = trace_.chains[x.chain].thread;
-    const std::size_t u = trace_.chains[y.chain].thread;
-    if (x.time_ns <= trace_.threads[u].start_ns) return true;
-    if (trace_.threads[t].ended_ns && *trace_.threads[t].ended_ns <= y.time_ns) return true;
-    for (const BarrierPass& p : trace_.barriers) {
-      for (const BarrierPass& q : trace_.barriers) {
-        if (p.thread == t && q.thread == u && p.barrier == q.barrier && p.arrived_ns <= q.left_ns &&
-            q.arrived_ns <= p.left_ns && x.time_ns <= p.arrived_ns && q.left_ns <= y.time_ns) {
-          return true;
+    constexpr std::uint64_t kNot = ~std::uint64_t{0};
+    std::vector<std::uint64_t> since(trace_.threads.size(), kNot);  // by thread: from when on it is after x
+    since[trace_.chains[x.chain].thread] = x.time_ns;
+    bool news = true;
+    const auto follows_from = [&](std::size_t one, std::uint64_t one_ns, std::size_t other, std::uint64_t other_ns) {
+      if (since[one] > one_ns || since[other] <= other_ns) return;
+      since[other] = other_ns;
+      news = true;
+    };
+    while (news) {
+      news = false;
+      for (std::size_t t = 0; t < trace_.threads.size(); ++t) {
+        const TracedThread& made = trace_.threads[t];
+        if (made.creator) follows_from(*made.creator, made.start_ns, t, made.start_ns);
+      }
+      for (const ThreadJoin& j : trace_.joins) follows_from(j.joined, j.time_ns, j.joiner, j.time_ns);
+      for (const BarrierPass& p : trace_.barriers) {
+        for (const BarrierPass& q : trace_.barriers) {
+          const bool overlap = p.arrived_ns <= q.left_ns && q.arrived_ns <= p.left_ns;
+          if (p.barrier == q.barrier && overlap) follows_from(p.thread, p.arrived_ns, q.thread, q.left_ns);
         }
       }
     }
-    return false;
+    return since[trace_.chains[y.chain].thread] <= y.time_ns;
   }
 
   const LockTrace& trace_;
@@ -160,6 +172,8 @@ TraceScene any_trace() {
     TracedThread& made = scene.trace.threads[thread];
     made.start_ns = all_live ? 0 : below(8);
     if (!all_live && chance(50)) made.ended_ns = made.start_ns + 4 + below(10);
+    if (i > 0 && chance(60)) made.creator = below(i);
+    if (i > 0 && made.ended_ns && chance(70)) scene.join(below(i), thread, *made.ended_ns + below(3));
     if (chance(30)) {
       for (std::uint64_t time = below(4); time < 20; time += 1 + below(8)) {
         const std::uint64_t left = time + below(4);

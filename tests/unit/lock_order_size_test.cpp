@@ -93,6 +93,46 @@ TEST(LockOrderSize, ManyThreadsAtTwoLocksBehindAGate) {
   EXPECT_FALSE(found.complete) << "not each was compared with each";
 }
 
+// Each pair takes a search: a main thread creates and joins one worker after the other.
+TEST(LockOrderSize, ManyThreadsOneAfterTheOther) {
+  TraceScene scene;
+  const std::size_t main = scene.thread();
+  const auto locks = locks_of(scene, 2);
+  for (std::size_t i = 0; i < kChains; ++i) {
+    const std::uint64_t start = 10'000 * (i + 1);
+    const std::size_t worker = scene.child(main, start, start + 2'000);
+    scene.order(worker, locks[i % 2], locks[1 - i % 2], start + 1'000);
+    scene.join(main, worker, start + 3'000);
+  }
+  EXPECT_TRUE(find_order_cycles(scene.trace, scene.names).cycles.empty());
+}
+
+TEST(LockOrderSize, ManyThreadsThatAreCreatedByEachOther) {
+  TraceScene scene;
+  std::size_t last = scene.thread();
+  const auto locks = locks_of(scene, 2);
+  for (std::size_t i = 0; i < kChains; ++i) {
+    const std::uint64_t start = 10'000 * (i + 1);
+    scene.order(last, locks[i % 2], locks[1 - i % 2], start - 1'000);
+    last = scene.child(last, start);
+  }
+  EXPECT_TRUE(find_order_cycles(scene.trace, scene.names).cycles.empty());
+}
+
+TEST(LockOrderSize, MoreBarriersInBetweenThanAreFollowed) {
+  TraceScene scene;
+  const std::size_t main = scene.thread();
+  const std::size_t worker = scene.thread();
+  const auto locks = locks_of(scene, 2);
+  scene.order(main, locks[0], locks[1], 2'000);
+  for (std::uint64_t i = 0; i < 100'000; ++i) scene.pass(main, scene.at(0x900), 10'000 + 10 * i, 10'005 + 10 * i);
+  scene.pass(worker, scene.at(0x980), 20'000, 20'001);
+  scene.order(worker, locks[1], locks[0], 90'000'000);
+  const OrderCycles found = find_order_cycles(scene.trace, scene.names);
+  EXPECT_TRUE(found.cycles.empty());
+  EXPECT_FALSE(found.complete);
+}
+
 TEST(LockOrderSize, AsManyHeldAsThereCanBe) {
   TraceScene scene;
   for (int i = 0; i < 100; ++i) scene.thread();

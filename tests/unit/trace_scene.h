@@ -64,6 +64,16 @@ class TraceScene {
     return trace.threads.size() - 1;
   }
 
+  // As thread(), created by this one.
+  std::size_t child(std::size_t creator, std::uint64_t start, std::uint64_t end = 0) {
+    const std::size_t index = thread(start, end);
+    trace.threads[index].creator = creator;
+    return index;
+  }
+  void join(std::size_t joiner, std::size_t joined, std::uint64_t time_ns) {
+    trace.joins.push_back({joiner, joined, time_ns});
+  }
+
   [[nodiscard]] static TracedLock at(std::uint64_t address, ImageId image = 1) { return {image, address}; }
   // A symbol of this name.
   TracedLock symbol(std::uint64_t address, const std::string& name) {
