@@ -48,16 +48,7 @@ class Describer {
   }
 
   [[nodiscard]] FindingDescription finding(const Finding& f) {
-    FindingDescription out;
-    out.kind = f.kind;
-    out.cwe = f.cwe;
-    out.severity = f.severity;
-    out.confidence = f.confidence;
-    out.fingerprint = f.fingerprint;
-    out.age_ns = f.age_ns;
-    out.summary = f.summary;
-    out.hint = f.hint;
-    out.evidence = f.evidence;
+    FindingDescription out = describe_outline(f);
     for (std::size_t i = 0; i < f.cycle.size(); ++i) {
       out.cycle.push_back(wait(f.cycle[i], &sample_.waits[f.cycle[(i + 1) % f.cycle.size()]]));
     }
@@ -358,6 +349,20 @@ std::vector<FindingDescription> describe_findings(const Judgement& judgement, co
 }
 
 }  // namespace
+
+FindingDescription describe_outline(const Finding& f) {
+  FindingDescription out;
+  out.kind = f.kind;
+  out.cwe = f.cwe;
+  out.severity = f.severity;
+  out.confidence = f.confidence;
+  out.fingerprint = f.fingerprint;
+  out.age_ns = f.age_ns;
+  out.summary = f.summary;
+  out.hint = f.hint;
+  out.evidence = f.evidence;
+  return out;
+}
 
 std::vector<FindingDescription> describe_findings(const Judgement& judgement, const ReportFilter& filter,
                                                   Attribution* attribution) {

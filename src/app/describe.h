@@ -18,6 +18,9 @@ struct ReportFilter {
   std::chrono::nanoseconds min_wait{0};
 };
 
+// What a finding says by itself, with none of the waits, locks and threads that it points to.
+[[nodiscard]] FindingDescription describe_outline(const Finding& finding);
+
 // `attribution` may be null: a replayed look belongs to another host, whose users and units are not known here.
 [[nodiscard]] std::vector<FindingDescription> describe_findings(const Judgement& judgement, const ReportFilter& filter,
                                                                 Attribution* attribution);

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "app/describe.h"
 #include "detect/catalog.h"
 #include "model/trace_description.h"
 
@@ -48,16 +49,7 @@ class TraceDescriber {
   }
 
   [[nodiscard]] FindingDescription finding(const Finding& f) {
-    FindingDescription out;
-    out.kind = f.kind;
-    out.cwe = f.cwe;
-    out.severity = f.severity;
-    out.confidence = f.confidence;
-    out.fingerprint = f.fingerprint;
-    out.age_ns = f.age_ns;
-    out.summary = f.summary;
-    out.hint = f.hint;
-    out.evidence = f.evidence;
+    FindingDescription out = describe_outline(f);
     std::uint64_t first_ns = trace_.ended_ns;
     for (const TraceOrder& order : f.orders) {
       out.orders.push_back(describe(order));

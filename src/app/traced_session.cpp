@@ -66,9 +66,6 @@ Result<void> TracedSession::step(int other, const std::function<void(const Findi
   std::array<pollfd, 2> ready{pollfd{other, POLLIN, 0}, pollfd{tracer_->wake_fd(), POLLIN, 0}};
   ::poll(ready.data(), ready.size(), static_cast<int>(kKeepUp.count()));
   tracer_->update();
-  for (const pid_t pid : tracer_->processes()) {
-    if (std::ranges::find(seen_, pid) == seen_.end()) seen_.push_back(pid);
-  }
   if (Clock::now() < next_look_) return {};
   auto looked = look(fired);
   next_look_ = Clock::now() + kLookEvery;
@@ -84,9 +81,10 @@ Result<void> TracedSession::look(const std::function<void(const FindingDescripti
   }
   coverage_ = raw->coverage;
   auto now = std::make_unique<Sample>(classify(std::move(*raw), chosen_.source->memory(), trusted_));
-  if (before_ && !seen_.empty()) {
+  // An empty filter would let the findings of the whole host through.
+  if (const auto traced = tracer_->processes(); before_ && !traced.empty()) {
     const Judgement judgement = judge_.judge(*before_, *now, {}, nullptr, nullptr);
-    auto findings = describe_findings(judgement, {tracer_->processes(), false, std::chrono::nanoseconds{0}}, &attribution_);
+    auto findings = describe_findings(judgement, {traced, false, std::chrono::nanoseconds{0}}, &attribution_);
     std::erase_if(findings, [](const FindingDescription& f) { return !is_stuck(f); });
     for (const std::string& fingerprint : stuck_.update(std::move(findings), std::chrono::system_clock::now())) {
       const FindingDescription* finding = stuck_.find(fingerprint);

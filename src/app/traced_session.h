@@ -54,7 +54,6 @@ class TracedSession {
   std::unique_ptr<Sample> before_;
   TrustedKinds trusted_;
   bool first_look_ = true;
-  std::vector<pid_t> seen_;  // processes traced so far
   std::uint64_t began_ns_ = 0;
   std::uint64_t realtime_offset_ns_ = 0;
   Clock::time_point next_look_;

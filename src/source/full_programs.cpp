@@ -123,8 +123,6 @@ struct FullPrograms::Parts {
 FullPrograms::FullPrograms(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 FullPrograms::~FullPrograms() { parts_->links.clear(); }
 
-bool FullPrograms::has_sessions() const { return parts_->kind == Kind::session; }
-
 Result<std::unique_ptr<FullPrograms>> FullPrograms::load(bool sessions) {
   BpfWarnings warnings;
   libbpf_set_strict_mode(LIBBPF_STRICT_ALL);

@@ -25,7 +25,6 @@ class FullPrograms {
   // Error unsupported: no uprobe_multi links here, or not permitted. Without sessions: as before Linux 6.13, for tests.
   [[nodiscard]] static Result<std::unique_ptr<FullPrograms>> load(bool sessions = true);
   ~FullPrograms();
-  [[nodiscard]] bool has_sessions() const;
 
   // Tells of a library, under a number below LS_FULL_FILES.
   void tell_library(std::size_t number, const TracedLibrary& library);

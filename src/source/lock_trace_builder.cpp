@@ -98,11 +98,6 @@ TracedImage& LockTraceBuilder::image(ImageId id, pid_t pid) {
   return trace_.images[known->second];
 }
 
-TracedImage* LockTraceBuilder::find_image(ImageId id) {
-  const auto known = images_.find(id);
-  return known == images_.end() ? nullptr : &trace_.images[known->second];
-}
-
 std::size_t LockTraceBuilder::thread_of(const ls_record_head& head) {
   const std::pair key{static_cast<pid_t>(head.tid), head.start_ns};
   const auto known = threads_.find(key);

@@ -39,8 +39,6 @@ class LockTraceBuilder {
   Event absorb(std::span<const std::uint8_t> record);
 
   TracedImage& image(ImageId id, pid_t pid);
-  // The one that is the process' now, or null.
-  [[nodiscard]] TracedImage* find_image(ImageId id);
 
   // Owners are numbers of the process' own namespace: asked whether this is a thread of the process in the reader's,
   // and what it is called. Empty: no.

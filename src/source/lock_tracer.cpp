@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -34,16 +33,6 @@ constexpr std::size_t kMaxModules = 4096;            // of one image
 constexpr std::size_t kMaxOpenModules = 512;         // files kept open for their symbols
 
 FileId id_of(const struct stat& status) { return {kernel_device(status.st_dev), status.st_ino}; }
-
-// As shared_lock_probes does: closing waits for the kernel, and its thread takes no signals.
-std::future<void> close_aside(std::vector<UprobeLink> links) {
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  auto done = std::async(std::launch::async, [closed = std::move(links)]() mutable { closed.clear(); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return done;
-}
 
 }  // namespace
 
@@ -178,12 +167,10 @@ void LockTracer::Parts::look_for_libraries(pid_t pid, Process& process) {
   };
   // libpthread before libc: in old versions of glibc the functions of the latter go on to those of the former.
   const bool has_libpthread = std::ranges::any_of(maps->mappings(), [&](const MappedRange& m) {
-    const auto known = libraries.find(m.file);
     const std::string_view path = maps->path(m);
     if (!m.executable || path.find("/libpthread") == std::string_view::npos) return false;
     look_into(m, false);
     const auto now = libraries.find(m.file);
-    static_cast<void>(known);
     return now != libraries.end() && now->second.read.has_value();
   });
   for (const MappedRange& mapping : maps->mappings()) {

@@ -37,17 +37,6 @@ struct KeyOrder {
   }
 };
 
-// Closing takes the kernel 40 ms and more of waiting, which ticks must not do. The thread takes no signals: those are
-// the main thread's.
-std::future<void> close_aside(std::vector<UprobeLink> links) {
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  auto done = std::async(std::launch::async, [closed = std::move(links)]() mutable { closed.clear(); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return done;
-}
-
 std::uint64_t count_of(const ls_shared_use& use) { return use.acquired + use.released + use.failed; }
 
 const SharedRange* range_at(const std::vector<SharedRange>& ranges, std::uint64_t address) {

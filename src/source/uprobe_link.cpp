@@ -2,11 +2,14 @@
 #include "source/uprobe_link.h"
 
 #include <linux/bpf.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace lockscope {
 namespace {
@@ -58,6 +61,15 @@ bool UprobeLink::supported(int program, Kind kind) {
   nowhere.pid = -1;
   const UniqueFd with_pid(create_link(program, kind, At::entry, nowhere));
   return !with_pid && errno == EINVAL;
+}
+
+std::future<void> close_aside(std::vector<UprobeLink> links) {
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  auto done = std::async(std::launch::async, [closed = std::move(links)]() mutable { closed.clear(); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return done;
 }
 
 }  // namespace lockscope

@@ -8,8 +8,10 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <future>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "lockscope/result.h"
 #include "source/unique_fd.h"
@@ -38,5 +40,9 @@ class UprobeLink {
   explicit UprobeLink(UniqueFd fd) : fd_(std::move(fd)) {}
   UniqueFd fd_;
 };
+
+// Closes them in a thread of its own, which takes no signals: those are the main thread's. It waits for the kernel, 40 ms
+// and more, which ticks must not do. The future is ready when it is done, and waits for that when it is destroyed.
+[[nodiscard]] std::future<void> close_aside(std::vector<UprobeLink> links);
 
 }  // namespace lockscope
